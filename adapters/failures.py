@@ -1,0 +1,218 @@
+"""Read the error bodies of OpenAI-shaped hosts and say what kind of failure they are.
+
+Status alone is wrong for many hosts: arrears come under 400, 403 and 429, a bad key under 400, an
+unknown model under 401. So a body's code words are asked first, then its type, then its message, and the
+status last. The words are those of the hosts' error pages and of recorded answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from ..plugins import ErrorKind, Headers, UpstreamError, UpstreamResponse
+
+_REQUEST, _MODEL = ErrorKind.REQUEST, ErrorKind.MODEL
+_CREDENTIAL, _BALANCE = ErrorKind.CREDENTIAL, ErrorKind.BALANCE
+_RATE, _BUSY, _FAULT = ErrorKind.RATE, ErrorKind.BUSY, ErrorKind.FAULT
+
+MODEL_NOT_FOUND = "model_not_found"
+CONTEXT_LENGTH = "context_length_exceeded"
+CONTENT_FILTER = "content_filter"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What an error body says, whatever its shape. Empty text where it says nothing."""
+
+    message: str = ""
+    type: str = ""
+    code: str = ""
+    param: str | None = None
+
+
+def read_failure(body: bytes) -> Failure:
+    """Read an error body of any known shape: OpenAI's, flat ones, lists, plain text, HTML, nothing."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        text = body.decode("utf-8", "replace").strip()
+        return Failure("" if text.startswith("<") else text[:500])
+    return _read(value)
+
+
+def failure_in(value: object) -> Failure | None:
+    """Return the failure that stands in an answer under 200; None for a proper answer."""
+    if not isinstance(value, Mapping):
+        return None
+    base = value.get("base_resp")
+    if isinstance(base, Mapping) and base.get("status_code"):  # MiniMax
+        return _read({"code": f"minimax {base['status_code']}", "message": base.get("status_msg")})
+    if value.get("choices") or value.get("data"):
+        return None
+    if value.get("error") or value.get("error_code") or value.get("object") == "error":
+        return _read(value)
+    code = value.get("code")
+    if isinstance(code, int) and code not in (0, 200) and value.get("message"):  # Spark
+        return _read(value)
+    return None
+
+
+def classify(failure: Failure, status: int, headers: Headers, now: float) -> UpstreamError:
+    """Turn what a host said into an UpstreamError as OpenAI would have put it."""
+    kind, code = _kind(failure, status)
+    return UpstreamError(
+        kind,
+        failure.message or f"the provider answered with status {status}",
+        status=status if status >= 400 else 502,
+        type=failure.type,
+        code=code,
+        param=failure.param,
+        retry_after=retry_after(headers, now),
+    )
+
+
+def classify_response(response: UpstreamResponse, now: float) -> UpstreamError:
+    """Classify an answer whose status is not 2xx."""
+    return classify(read_failure(response.body), response.status, response.headers, now)
+
+
+def retry_after(headers: Headers, now: float) -> float | None:
+    """Seconds a host asks us to wait, from `retry-after-ms` or `retry-after` (seconds or a date)."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        value = headers.get(name, "").strip()
+        if not value:
+            continue
+        if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", value):
+            return float(value) / unit
+        try:
+            return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def _read(value: object) -> Failure:
+    if isinstance(value, list) and value:  # Gemini's OpenAI surface
+        return _read(value[0])
+    if isinstance(value, str):  # SiliconFlow's 401
+        return Failure(value)
+    if not isinstance(value, Mapping):
+        return Failure()
+    inner = value.get("error")
+    if isinstance(inner, Mapping):
+        return _flat(inner)
+    if isinstance(inner, str) and inner:  # xAI, vLLM, Ollama
+        return Failure(inner, "", _word(value.get("code")))
+    return _flat(value)
+
+
+def _flat(value: Mapping[str, Any]) -> Failure:
+    names = ("message", "msg", "error_msg", "detail")
+    message = next((value[name] for name in names if value.get(name)), "")
+    if isinstance(message, Mapping):
+        message = message.get("message", "")
+    if not isinstance(message, str):
+        message = orjson.dumps(message).decode()
+    param = value.get("param")
+    code = next((value[name] for name in ("reason", "code", "error_code") if value.get(name)), "")
+    kind = value.get("type")
+    return Failure(
+        message,
+        kind if isinstance(kind, str) else "",
+        _word(code),
+        param if isinstance(param, str) else None,
+    )
+
+
+def _word(value: object) -> str:
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+
+
+_WORDS: Mapping[str, tuple[ErrorKind, str]] = {
+    word: (kind, code)
+    for kind, code, words in (
+        (_CREDENTIAL, "", "invalid_api_key account_deactivated invalid_organization authentication_error"),
+        (_CREDENTIAL, "", "invalid_authentication_error incorrect_api_key_error InvalidApiKey"),
+        (_CREDENTIAL, "", "FAILED_TO_AUTH INVALID_API_KEY invalid_iam_token PermissionDenied"),
+        (_CREDENTIAL, "", "1000 1001 1002 1003 1004"),  # Zhipu
+        (_CREDENTIAL, "", "minimax 1004"),
+        (_BALANCE, "", "billing_hard_limit_reached billing_not_active exceeded_current_quota_error"),
+        (_BALANCE, "", "Arrearage AllocationQuota.FreeTierOnly NOT_ENOUGH_BALANCE account_overdue 30001"),
+        (_BALANCE, "", "1112 1113"),  # Zhipu
+        (_BALANCE, "", "minimax 1008"),
+        (_BALANCE, "", "11200"),  # Spark: the app has no licence left
+        (_RATE, "", "rate_limit_exceeded rate_limit_error rate_limit_reached_error RateLimitReached"),
+        (_RATE, "", "RATE_LIMIT_EXCEEDED TOKEN_LIMIT_EXCEEDED limit_requests Throttling"),
+        (_RATE, "", "Throttling.RateQuota Throttling.AllocationQuota Throttling.BurstRate"),
+        (_RATE, "", "rpm_rate_limit_exceeded tpm_rate_limit_exceeded too_many_requests"),
+        (_RATE, "", "1302 1303 1305"),  # Zhipu
+        (_MODEL, MODEL_NOT_FOUND, "model_not_found ModelNotFound model_not_supported MODEL_NOT_FOUND"),
+        (_MODEL, MODEL_NOT_FOUND, "invalid_model DeploymentNotFound resource_not_found_error 20012 1211"),
+        (_MODEL, "", "access_denied Model.AccessDenied AccessDenied.Unpurchased ACCESS_DENY 30003"),
+        (_MODEL, "", "unsupported_country_region_territory permission_denied_error"),
+        (_REQUEST, CONTEXT_LENGTH, "context_length_exceeded exceed_context_size_error"),
+        (_REQUEST, CONTENT_FILTER, "content_filter content_policy_violation data_inspection_failed"),
+        (_REQUEST, CONTENT_FILTER, "DataInspectionFailed system_unsafe unsafe_request 1301"),
+        (_REQUEST, "", "INVALID_REQUEST_BODY unknown_parameter invalid_parameter_error"),
+        (_BUSY, "", "engine_overloaded_error ServiceUnavailable SERVICE_NOT_AVAILABLE overloaded_error"),
+        (_BUSY, "", "50505 server_overloaded"),
+        (_FAULT, "", "internal_error RequestTimeOut ResponseTimeout"),
+    )
+    for word in ([words] if words.startswith("minimax ") else words.split())
+}
+
+_MESSAGES: tuple[tuple[re.Pattern[str], ErrorKind, str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind, code)
+    for pattern, kind, code in (
+        (r"incorrect api key|invalid api[- ]?key|api key is invalid|invalid token\b", _CREDENTIAL, ""),
+        (r"insufficient (account )?(balance|credits?|funds)|balance is (too low|insufficient)", _BALANCE, ""),
+        (r"check your plan and billing|credit balance|arrears|overdue", _BALANCE, ""),
+        (r"maximum context length|context window|max context|context length", _REQUEST, CONTEXT_LENGTH),
+        (r"exceeded model token limit|range of input length|prompt (is )?too long", _REQUEST, CONTEXT_LENGTH),
+        (r"model\b.{0,80}(does not exist|not found|not exist)|no such model", _MODEL, MODEL_NOT_FOUND),
+    )
+)
+
+_STATUSES: Mapping[int, tuple[ErrorKind, str]] = {
+    401: (_CREDENTIAL, ""),
+    402: (_BALANCE, ""),
+    403: (_MODEL, ""),
+    404: (_MODEL, ""),
+    405: (_MODEL, ""),
+    408: (_FAULT, ""),
+    424: (_FAULT, ""),
+    429: (_RATE, ""),
+    503: (_BUSY, ""),
+    529: (_BUSY, ""),
+}
+
+_TRUSTED_BEFORE_WORDS = frozenset({402})
+
+
+def _kind(failure: Failure, status: int) -> tuple[ErrorKind, str]:
+    if status in _TRUSTED_BEFORE_WORDS:
+        return _STATUSES[status]
+    if "insufficient_quota" in (failure.code, failure.type):
+        # OpenAI's arrears; the same words are DashScope's tokens per minute, with a message of its own.
+        is_rate = "token" in failure.message.lower() and "per" in failure.message.lower()
+        return (_RATE, "") if is_rate else (_BALANCE, "")
+    for word in (failure.code, failure.type):
+        if word in _WORDS:
+            return _WORDS[word]
+    if status < 500:
+        for pattern, kind, code in _MESSAGES:
+            if pattern.search(failure.message):
+                return kind, code
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if 400 <= status < 500:
+        return _REQUEST, failure.code
+    if 300 <= status < 400:  # redirects are not followed: the base URL is wrong
+        return _MODEL, ""
+    return (_BUSY, "") if "overloaded" in failure.message.lower() else (_FAULT, "")

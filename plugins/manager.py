@@ -1,0 +1,131 @@
+"""Find plugins, load each on its own, and say what was loaded and what was left out and why.
+
+Order: built-in modules, then installed packages (entry points of the group `canalgate`), then the
+files of the plugin folder by name. A plugin that fails is left out and the gateway starts without it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import get_args
+
+import pluggy
+
+from . import hookspecs
+from .contract import Adapter, Endpoint
+
+log = logging.getLogger(__name__)
+
+_ENDPOINTS = frozenset(get_args(Endpoint))
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One plugin that was found. `problem` is empty when it was loaded."""
+
+    name: str
+    source: str
+    problem: str = ""
+
+
+class PluginManager:
+    """Holds the loaded plugins and what they registered.
+
+    `builtin` are modules, `folder` holds drop-in files (it need not exist), `disabled` are names to
+    leave alone.
+    """
+
+    def __init__(
+        self, builtin: Iterable[ModuleType], folder: Path | None = None, disabled: Iterable[str] = ()
+    ) -> None:
+        self._pluggy = pluggy.PluginManager(hookspecs.PROJECT)
+        self._pluggy.add_hookspecs(hookspecs)
+        self._adapters: dict[str, Adapter] = {}
+        self.adapters = MappingProxyType(self._adapters)
+        self.plugins: list[Plugin] = []
+        blocked = frozenset(disabled)
+        for module in builtin:
+            self._load(module.__name__.rpartition(".")[2], "built-in", lambda module=module: module, blocked)
+        for point in entry_points(group=hookspecs.PROJECT):
+            source = f"package {point.dist.name} {point.dist.version}" if point.dist else "package"
+            self._load(point.name, source, point.load, blocked)
+        for path in _files(folder):
+            self._load(path.stem, str(path), lambda path=path: _import_file(path), blocked)
+
+    def _load(self, name: str, source: str, load, blocked: frozenset[str]) -> None:  # type: ignore[no-untyped-def]
+        if name in blocked:
+            self.plugins.append(Plugin(name, source, "disabled by configuration"))
+            return
+        module = None
+        before = dict(self._adapters)
+        try:
+            module = load()
+            _check_version(module)
+            self._pluggy.register(module, name)
+            self._pluggy.check_pending()
+            self._register_adapters(module)
+        except (Exception, SystemExit) as exc:  # the border to foreign code
+            log.warning("plugin left out name=%s source=%s", name, source, exc_info=True)
+            if module is not None and self._pluggy.is_registered(module):
+                self._pluggy.unregister(module)
+            self._adapters.clear()
+            self._adapters.update(before)
+            self.plugins.append(Plugin(name, source, f"{type(exc).__name__}: {exc}"))
+        else:
+            self.plugins.append(Plugin(name, source))
+
+    def _register_adapters(self, module: ModuleType) -> None:
+        others = [plugin for plugin in self._pluggy.get_plugins() if plugin is not module]
+        self._pluggy.subset_hook_caller("register_adapters", others)(register=self._register)
+
+    def _register(self, adapter: Adapter) -> None:
+        if not isinstance(adapter, Adapter):
+            raise ValueError(f"register() takes an Adapter object, not {adapter!r}")
+        for attribute in ("name", "title", "endpoints"):
+            if not getattr(adapter, attribute, None):
+                raise ValueError(f"{type(adapter).__name__} states no {attribute}")
+        unknown = adapter.endpoints - _ENDPOINTS
+        if unknown:
+            raise ValueError(f"{type(adapter).__name__} states unknown endpoints {sorted(unknown)}")
+        if adapter.name in self._adapters:
+            raise ValueError(f"adapter name {adapter.name!r} is taken")
+        self._adapters[adapter.name] = adapter
+
+
+def _check_version(module: ModuleType) -> None:
+    wanted = getattr(module, "REQUIRES_API", None)
+    if wanted is None:
+        return
+    have = hookspecs.API_VERSION
+    if wanted[0] != have[0] or tuple(wanted) > have:
+        raise ImportError(f"needs plugin API {'.'.join(map(str, wanted))}, this is {'.'.join(map(str, have))}")
+
+
+def _files(folder: Path | None) -> Iterator[Path]:
+    if folder is None or not folder.is_dir():
+        return
+    if folder.stat().st_mode & 0o022 and sys.platform != "win32":
+        log.warning("plugin folder can be written by other users folder=%s", folder)
+    yield from sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"canalgate_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

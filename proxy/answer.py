@@ -1,0 +1,132 @@
+"""Write one HTTP answer to a client's transport: head, framing, end. Knows no framework.
+
+The head is kept until the first bytes of the body, so that both leave in one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+from http import HTTPStatus
+
+import orjson
+
+from .errors import GatewayError
+from .headers import serialize
+
+HIGH_WATER = 64 * 1024
+"""Bytes that may wait for a slow client before its upstream is paused."""
+
+_JOIN_LIMIT = 2048
+"""Below this, copying a chunk into its frame is cheaper than a vectored write."""
+
+REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+
+class Answer:
+    """The answer to one request. Exactly one of `finish` and `cut` ends it.
+
+    `keep_alive` says whether the connection may serve another request afterwards.
+    """
+
+    __slots__ = (
+        "_chunked", "_framed", "_head", "_http11", "_is_head", "_transport",
+        "bytes_sent", "ended", "keep_alive", "request_id", "started", "status",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        request_id: str,
+        *,
+        http11: bool = True,
+        keep_alive: bool = True,
+        is_head: bool = False,
+    ) -> None:
+        self._transport = transport
+        self._http11 = http11
+        self._is_head = is_head
+        self._chunked = False
+        self._framed = False
+        self._head = b""
+        self.request_id = request_id
+        self.keep_alive = keep_alive and http11
+        self.started = False
+        self.ended = False
+        self.status = 0
+        self.bytes_sent = 0
+
+    @property
+    def congested(self) -> bool:
+        """Whether more waits for the client than it should."""
+        return self._transport.get_write_buffer_size() > HIGH_WATER
+
+    def start(self, status: int, fields: Iterable[tuple[str, str]], length: int | None = None) -> None:
+        """Begin. A `length` of None means that only the end will tell."""
+        self._chunked = length is None and self._http11
+        if length is None and not self._http11:
+            self.keep_alive = False
+        self._framed = length is not None or self._chunked
+        framing = ("content-length", str(length)) if length is not None else ("transfer-encoding", "chunked")
+        head = [*fields, ("x-request-id", self.request_id), ("date", _date())]
+        if self._framed:
+            head.append(framing)
+        if not self.keep_alive:
+            head.append(("connection", "close"))
+        self._head = serialize(f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}", head)
+        self.status = status
+        self.started = True
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the body."""
+        if not data or self._is_head:
+            return
+        self.bytes_sent += len(data)
+        head, self._head = self._head, b""
+        if not self._chunked:
+            self._transport.write(head + data if head else data)
+        elif len(data) < _JOIN_LIMIT:
+            self._transport.write(b"%b%x\r\n%b\r\n" % (head, len(data), data))
+        else:
+            self._transport.writelines((b"%b%x\r\n" % (head, len(data)), data, b"\r\n"))
+
+    def finish(self) -> None:
+        """End it properly."""
+        self.ended = True
+        end = b"0\r\n\r\n" if self._chunked and not self._is_head else b""
+        if self._head or end:
+            self._transport.write(self._head + end)
+            self._head = b""
+
+    def cut(self) -> None:
+        """End it so that the client sees that it is not whole: the connection closes without an end."""
+        self.ended = True
+        self.keep_alive = False
+        self._transport.close()
+
+    def send(self, status: int, body: bytes, fields: Iterable[tuple[str, str]]) -> None:
+        """Send a whole answer."""
+        self.start(status, fields, len(body))
+        self.write(body)
+        self.finish()
+
+    def send_json(self, value: object, status: int = 200) -> None:
+        """Send a whole answer made of this value."""
+        self.send(status, orjson.dumps(value), [("content-type", "application/json")])
+
+    def send_error(self, error: GatewayError) -> None:
+        """Send an error in OpenAI's shape."""
+        self.send(error.status, error.body(), [("content-type", "application/json"), *error.headers.items()])
+
+
+_date_cache = (0, "")
+
+
+def _date() -> str:
+    global _date_cache
+    now = int(time.time())
+    if _date_cache[0] != now:
+        _date_cache = (now, formatdate(now, usegmt=True))
+    return _date_cache[1]

@@ -1,0 +1,105 @@
+"""Who asks: a key from the header, and what its token allows. The look-up itself is live.py's."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .errors import GatewayError, forbidden, unauthorized
+from .records import ENABLED, ROLE_ADMIN, Token, User
+from .vault import TOKEN_PREFIX
+
+MAX_KEY_LENGTH = 512
+_KEY_FIELDS = ("authorization", "x-api-key", "api-key")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A token and the user it belongs to; `pin` is the channel the key names, for administrators."""
+
+    token: Token
+    user: User
+    pin: int | None = None
+
+
+def client_key(headers: Mapping[str, str]) -> str:
+    """Return the key a request carries, without `Bearer` and `sk-`. Raises GatewayError 401."""
+    for name in _KEY_FIELDS:
+        value = headers.get(name, "").strip()
+        if not value:
+            continue
+        scheme, _, rest = value.partition(" ")
+        key = rest.strip() if name == "authorization" and scheme.lower() == "bearer" else value
+        key = key.removeprefix(TOKEN_PREFIX)
+        if key and len(key) <= MAX_KEY_LENGTH:
+            return key
+        break
+    raise unauthorized("no API key: send it as Authorization: Bearer sk-...")
+
+
+def split_pin(key: str) -> tuple[str, int | None]:
+    """Split One API's `KEY-CHANNELID`. A key without such an end comes back whole."""
+    base, dash, end = key.rpartition("-")
+    if dash and base and end.isascii() and end.isdigit() and len(end) <= 9:
+        return base, int(end)
+    return key, None
+
+
+def admit(token: Token, user: User, pin: int | None, address: str, now: float) -> Principal:
+    """Check everything about a token but the model. Raises GatewayError 401 or 403."""
+    if token.status != ENABLED:
+        raise unauthorized("this API key is disabled")
+    if token.expires_at is not None and token.expires_at <= now:
+        raise unauthorized("this API key has expired")
+    if user.status != ENABLED:
+        raise forbidden("the account of this API key is disabled", "account_disabled")
+    if token.subnets and not _is_in(address, token.subnets):
+        raise forbidden("this API key may not be used from this address", "address_not_allowed")
+    if pin is not None and user.role < ROLE_ADMIN:
+        raise forbidden("only administrators may choose a channel", "channel_not_allowed")
+    return Principal(token, user, pin)
+
+
+def admit_model(principal: Principal, model: str) -> None:
+    """Check that the token may use a model. Raises GatewayError 403."""
+    if principal.token.models and model not in principal.token.models:
+        raise GatewayError(
+            403,
+            f"this API key may not use the model {model[:200]!r}",
+            type="permission_error",
+            code="model_not_allowed",
+            param="model",
+        )
+
+
+def client_address(peer: str, forwarded: str, trusted: Sequence[str]) -> str:
+    """Return the client's address: the last one in X-Forwarded-For that is no trusted proxy's."""
+    if not trusted or not _is_in(peer, tuple(trusted)):
+        return peer
+    for hop in reversed([hop.strip() for hop in forwarded.split(",") if hop.strip()]):
+        if not _is_address(hop):
+            break
+        peer = hop
+        if not _is_in(hop, tuple(trusted)):
+            break
+    return peer
+
+
+@lru_cache(maxsize=4096)
+def _is_in(address: str, networks: tuple[str, ...]) -> bool:
+    if not _is_address(address):
+        return False
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return any(ip in ipaddress.ip_network(network, strict=False) for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

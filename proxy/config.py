@@ -1,0 +1,223 @@
+"""Settings: `config.toml` and the environment into frozen values, strictly.
+
+Read once, at start. What an operator changes while running (channels, tokens, users) is data in the
+store. An unknown key, a wrong type or a contradiction is a ConfigError of one line.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from .errors import ConfigError
+
+ENV_PREFIX = "CANALGATE_"
+CONFIG_ENV = "CANALGATE_CONFIG"
+
+
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The port clients talk to."""
+
+    host: str = "127.0.0.1"
+    port: int = 3000
+    trusted_proxies: tuple[str, ...] = ()
+    head_timeout_s: float = 10.0
+    body_idle_s: float = 30.0
+    send_idle_s: float = 120.0
+    keepalive_s: float = 75.0
+    max_body_bytes: int = 64 * 1024 * 1024
+    grace_s: float = 30.0
+
+
+class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept on disk."""
+
+    dir: str = "data"
+    secret_key: str = ""
+
+
+class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Connections to providers."""
+
+    connect_s: float = 10.0
+    first_byte_s: float = 600.0
+    idle_s: float = 300.0
+    keepalive_s: float = 30.0
+    max_reply_bytes: int = 64 * 1024 * 1024
+    ca_file: str = ""
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is written to standard error."""
+
+    format: Literal["human", "json"] = "human"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Plugins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Adapters and features from elsewhere."""
+
+    dir: str = ""
+    disabled: tuple[str, ...] = ()
+
+
+class Demo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The channel that answers as long as there is no other."""
+
+    enabled: bool = True
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings."""
+
+    server: Server = Server()
+    data: Data = Data()
+    upstream: Upstream = Upstream()
+    log: Log = Log()
+    plugins: Plugins = Plugins()
+    demo: Demo = Demo()
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder of the database, the secret key and drop-in plugins."""
+        return Path(self.data.dir)
+
+    @property
+    def plugin_dir(self) -> Path:
+        """Folder of drop-in plugin files."""
+        return Path(self.plugins.dir) if self.plugins.dir else self.data_dir / "plugins"
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read the settings. `path` must exist if given; else CANALGATE_CONFIG, else ./config.toml if it is there."""
+    if path is None and environ.get(CONFIG_ENV):
+        path = Path(environ[CONFIG_ENV])
+    if path is None:
+        path = Path("config.toml")
+        table = _read(path) if path.exists() else {}
+    else:
+        table = _read(path)
+    config = _convert(table, Config, str(path))
+    overrides = _from_environment(environ)
+    if overrides:
+        config = _convert(_merged(table, overrides), Config, "environment")
+    _check(config)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; check the path of the configuration file") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: not valid TOML: {exc}") from exc
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """CANALGATE_SECTION__KEY=value, the value as TOML has it; text needs no quotes, a list may be a,b,c."""
+    tables: dict[str, dict[str, Any]] = {}
+    for name in sorted(environ):
+        if not name.startswith(ENV_PREFIX) or "__" not in name:
+            continue
+        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+        kind = _type_of(section, key)
+        if kind is None:
+            raise ConfigError(f"environment: {name} names no setting; see config.example.toml")
+        tables.setdefault(section, {})[key] = _value(name, environ[name], kind)
+    return tables
+
+
+def _value(name: str, text: str, kind: object) -> Any:
+    if kind == tuple[str, ...]:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    if kind in (int, float, bool):
+        try:
+            return msgspec.json.decode(text, type=kind)
+        except msgspec.DecodeError:
+            word = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
+            raise ConfigError(f"environment: {name}={text!r}: expected {word}") from None
+    return text
+
+
+def _type_of(section: str, key: str) -> object | None:
+    sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
+    if section not in sections:
+        return None
+    return {field.name: field.type for field in msgspec.structs.fields(sections[section])}.get(key)
+
+
+def _merged(table: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {**table, **{name: {**table.get(name, {}), **values} for name, values in overrides.items()}}
+
+
+T = TypeVar("T")
+
+_REMEDIES = (
+    (r"Expected `(int|float|int \| float|number)`, got `str`", "remove the quotes"),
+    (r"Expected `str`, got", "put the value in quotes"),
+    (r"Expected `bool`, got", "write true or false"),
+    (r"Expected `array`, got", "write a list: [...]"),
+    (r"unknown field", "see config.example.toml for the names"),
+    (r"Invalid enum value", "see config.example.toml for the choices"),
+)
+
+
+def _convert(table: dict[str, Any], kind: type[T], source: str) -> T:
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as exc:
+        message, _, where = str(exc).partition(" - at `$.")
+        where = where.rstrip("`")
+        unknown = re.search(r"unknown field `(.*)`", message)
+        if unknown:
+            key = unknown[1]
+            where = ".".join(part for part in (where.removeprefix("$"), key) if part)
+        value = _look_up(table, where)
+        remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, message)), "")
+        raise ConfigError(
+            f"{source}: {where} = {value!r}: {_lower(message)}" + (f"; {remedy}" if remedy else "")
+        ) from exc
+
+
+def _look_up(table: Any, where: str) -> Any:
+    for part in re.split(r"[.\[]", where):
+        name = part.rstrip("]").removesuffix("[...")
+        if isinstance(table, dict) and name in table:
+            table = table[name]
+    return table
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _check(config: Config) -> None:
+    """Refuse values that have the right type and make no sense."""
+    server, upstream = config.server, config.upstream
+    if not 0 <= server.port <= 65535:
+        raise ConfigError(f"server.port = {server.port}: expected 0 to 65535")
+    for section, names in (
+        ("server", ("head_timeout_s", "body_idle_s", "send_idle_s", "keepalive_s", "max_body_bytes", "grace_s")),
+        ("upstream", ("connect_s", "first_byte_s", "idle_s", "keepalive_s", "max_reply_bytes")),
+    ):
+        for name in names:
+            value = getattr(getattr(config, section), name)
+            if not 0 < value < 2**40:
+                raise ConfigError(f"{section}.{name} = {value}: expected a number above 0")
+    for network in server.trusted_proxies:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as exc:
+            raise ConfigError(f"server.trusted_proxies: {exc}; write an address or a network like 10.0.0.0/8") from exc
+    if upstream.ca_file and not Path(upstream.ca_file).is_file():
+        raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
+    if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):
+        raise ConfigError("data.secret_key: expected 64 hexadecimal digits; make some with `openssl rand -hex 32`")

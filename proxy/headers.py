@@ -1,0 +1,48 @@
+"""Which header fields pass in which direction. Both are allow-lists: what is not named is dropped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+USER_AGENT = "canalgate"
+
+_TO_UPSTREAM = ("accept", "openai-beta")
+"""Fields of the client that a provider may see: nothing that identifies the client or signs a request."""
+
+_TO_CLIENT = (
+    "content-type",
+    "content-encoding",
+    "content-disposition",
+    "content-language",
+    "openai-processing-ms",
+    "openai-version",
+    "openai-model",
+)
+
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def to_upstream(client: Mapping[str, str], adapter: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields for a provider; those the adapter gives win."""
+    fields = {name: value for name in _TO_UPSTREAM if (value := client.get(name))}
+    fields.setdefault("accept", "*/*")
+    fields["accept-encoding"] = "identity"
+    fields["user-agent"] = USER_AGENT
+    fields.update(adapter)
+    return fields
+
+
+def to_client(upstream: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the fields of a provider's answer that the client gets."""
+    return [(name, value) for name in _TO_CLIENT if (value := upstream.get(name))]
+
+
+def serialize(first_line: str, fields: Iterable[tuple[str, str]]) -> bytes:
+    """Return an HTTP/1.1 head. Raises ValueError for a value that could end its line."""
+    lines = [first_line]
+    for name, value in fields:
+        if not _FIELD_VALUE.fullmatch(value):
+            raise ValueError(f"header {name}: a line break or a control character in the value")
+        lines.append(f"{name}: {value}")
+    return "\r\n".join((*lines, "\r\n")).encode("latin-1")

@@ -1,0 +1,70 @@
+"""What the store returns and takes: users, tokens, channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+ROLE_USER, ROLE_ADMIN, ROLE_ROOT = 1, 10, 100
+ROLES: Mapping[str, int] = MappingProxyType({"user": ROLE_USER, "admin": ROLE_ADMIN, "root": ROLE_ROOT})
+"""Roles by name. The numbers are One API's, so that an import keeps them."""
+
+ENABLED, DISABLED = "enabled", "disabled"
+
+DEFAULT_GROUP = "default"
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account. `password_hash` is empty where no password is set and login is impossible."""
+
+    id: int
+    name: str
+    role: int
+    group: str
+    status: str
+    created_at: int
+    password_hash: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An API key a client holds; the key itself is not kept, only its keyed hash.
+
+    `expires_at` is unix seconds, None for never. Empty `models` or `subnets` mean any.
+    `hint` is the end of the key, for people to tell tokens apart.
+    """
+
+    id: int
+    user_id: int
+    name: str
+    key_hash: bytes = field(repr=False)
+    hint: str
+    status: str
+    created_at: int
+    expires_at: int | None = None
+    models: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A configured way to a provider. `mapping` turns the client's model name into the provider's."""
+
+    id: int
+    type: str
+    name: str
+    base_url: str
+    key: str = field(repr=False)
+    models: tuple[str, ...]
+    created_at: int
+    mapping: Mapping[str, str] = _NOTHING
+    priority: int = 0
+    weight: int = 1
+    groups: tuple[str, ...] = (DEFAULT_GROUP,)
+    status: str = ENABLED
+    proxy: str = field(default="", repr=False)
+    options: Mapping[str, str] = field(default=_NOTHING, repr=False)

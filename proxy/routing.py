@@ -1,0 +1,58 @@
+"""Choose the channels a request may use, best first.
+
+Pure: the snapshot and the random source come in as arguments. Nothing here waits or logs.
+"""
+
+from __future__ import annotations
+
+import random
+from itertools import groupby
+
+from ..plugins import Endpoint
+from .errors import GatewayError, no_such_model
+from .snapshot import Lane, Snapshot
+
+
+def candidates(snapshot: Snapshot, group: str, model: str, endpoint: Endpoint, rng: random.Random) -> list[Lane]:
+    """Return the channels for a model: highest priority first, in weighted random order inside a priority.
+
+    Raises GatewayError: 404 if no channel offers the model to this group, 400 if none that does serves
+    the endpoint.
+    """
+    offered = snapshot.by_model.get((group, model))
+    if not offered:
+        raise no_such_model(model)
+    able = [lane for lane in offered if endpoint in lane.adapter.endpoints]
+    if not able:
+        raise _unserved(model, endpoint)
+    if len(able) == 1:
+        return able
+    ordered: list[Lane] = []
+    for _, tier in groupby(able, key=lambda lane: lane.row.priority):
+        ordered += _shuffled(list(tier), rng)
+    return ordered
+
+
+def pinned(snapshot: Snapshot, channel_id: int, endpoint: Endpoint) -> Lane:
+    """Return the channel an administrator asked for, disabled or not."""
+    lane = snapshot.lanes.get(channel_id)
+    if lane is None:
+        reason = snapshot.problems.get(channel_id, "no such channel")
+        raise GatewayError(400, f"channel {channel_id}: {reason}", code="channel_not_usable")
+    if endpoint not in lane.adapter.endpoints:
+        raise _unserved(lane.row.name, endpoint)
+    return lane
+
+
+def _unserved(name: str, endpoint: Endpoint) -> GatewayError:
+    return GatewayError(
+        400, f"{name[:200]!r} is not served under {endpoint}", param="model", code="unsupported_endpoint"
+    )
+
+
+def _shuffled(lanes: list[Lane], rng: random.Random) -> list[Lane]:
+    """Weighted random order; a weight of zero comes last."""
+    if len(lanes) == 1:
+        return lanes
+    # Efraimidis and Spirakis 2006: sorting by u^(1/w) draws without replacement in proportion to w.
+    return sorted(lanes, key=lambda lane: -(rng.random() ** (1 / lane.row.weight)) if lane.row.weight else 0.0)

@@ -1,0 +1,174 @@
+"""Connections to providers, kept alive and taken again last in, first out.
+
+Time limits are kept by one sweep a second over the connections in use, so no timer is set per request
+or per chunk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import python_socks
+from python_socks.async_.asyncio import Proxy
+
+from ...plugins import ErrorKind, UpstreamError, UpstreamRequest
+from .. import headers
+from ..config import Upstream as Settings
+from ..tasks import Owner
+from .connection import Connection, Origin, Receiver
+
+_SWEEP_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address taken apart: the origin without a proxy, the Host field, and path with query."""
+
+    origin: Origin
+    host_field: str
+    path: str
+
+
+class Upstream:
+    """The pool. An async context manager; leaving it closes every connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._idle: dict[Origin, list[Connection]] = {}
+        self._busy: set[Connection] = set()
+        self._owner = Owner()
+        self._tls = _tls_context(settings.ca_file)
+
+    async def __aenter__(self) -> Upstream:
+        self._owner.repeat(self._sweep, _SWEEP_S, "upstream sweep")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._owner.close()
+        for connection in [*self._busy, *(c for idle in self._idle.values() for c in idle)]:
+            connection.abort()
+        self._busy.clear()
+        self._idle.clear()
+
+    async def send(
+        self,
+        request: UpstreamRequest,
+        fields: dict[str, str],
+        receiver: Receiver,
+        *,
+        proxy: str = "",
+        fresh: bool = False,
+        length: int | None = None,
+    ) -> Connection:
+        """Send a request; the receiver gets the answer, the connection is returned for flow control.
+
+        For a body that follows in pieces (`request.body` is None), `length` is its size, None if unknown:
+        then the pieces are to be framed as chunks. `fresh` forbids a kept-alive connection. Call `release`
+        when the exchange is over. Raises UpstreamError if no connection can be made.
+        """
+        target = parse_url(request.url)
+        origin = replace(target.origin, proxy=proxy) if proxy else target.origin
+        body = request.body or b""
+        framing = str(len(body)) if request.body is not None else length
+        head = headers.serialize(
+            f"{request.method} {target.path} HTTP/1.1",
+            [
+                ("host", target.host_field),
+                *fields.items(),
+                ("transfer-encoding", "chunked") if framing is None else ("content-length", str(framing)),
+            ],
+        )
+        connection = (None if fresh else self._take(origin)) or await self._open(origin)
+        connection.origin = origin
+        self._busy.add(connection)
+        connection.send(head, body, receiver)
+        return connection
+
+    def release(self, connection: Connection) -> None:
+        """Give a connection back after an exchange; one that cannot serve another is closed."""
+        self._busy.discard(connection)
+        if connection.is_busy or not connection.reusable or not connection.is_open:
+            connection.abort()
+            return
+        connection.resume()
+        self._idle.setdefault(connection.origin, []).append(connection)
+
+    def _take(self, origin: Origin) -> Connection | None:
+        idle = self._idle.get(origin)
+        while idle:
+            connection = idle.pop()
+            if connection.is_open and connection.reusable:
+                return connection
+        return None
+
+    async def _open(self, origin: Origin) -> Connection:
+        loop = asyncio.get_running_loop()
+        tls = self._tls if origin.scheme == "https" else None
+        name = origin.host if tls else None
+        try:
+            async with asyncio.timeout(self._settings.connect_s):
+                if origin.proxy:
+                    sock = await Proxy.from_url(origin.proxy).connect(origin.host, origin.port)
+                    transport, connection = await loop.create_connection(
+                        Connection, sock=sock, ssl=tls, server_hostname=name
+                    )
+                else:
+                    transport, connection = await loop.create_connection(
+                        Connection, origin.host, origin.port, ssl=tls, server_hostname=name
+                    )
+        except TimeoutError as exc:
+            raise UpstreamError(ErrorKind.FAULT, "connecting to the provider took too long", status=504) from exc
+        except (OSError, UnicodeError, python_socks.ProxyError) as exc:
+            reason = f"no connection to the provider: {type(exc).__name__}: {exc}"
+            raise UpstreamError(ErrorKind.FAULT, reason) from exc
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    async def _sweep(self) -> None:
+        now = time.monotonic()
+        settings = self._settings
+        for connection in list(self._busy):
+            limit = settings.idle_s if connection.got_body else settings.first_byte_s
+            if connection.is_busy and not connection.paused and now - connection.active_at > limit:
+                connection.fail(UpstreamError(ErrorKind.FAULT, f"no byte for {limit:.0f} s", status=504))
+        for origin, idle in list(self._idle.items()):
+            kept = []
+            for connection in idle:
+                if connection.is_open and now - connection.active_at < settings.keepalive_s:
+                    kept.append(connection)
+                else:
+                    connection.abort()
+            if kept:
+                self._idle[origin] = kept
+            else:
+                del self._idle[origin]
+
+
+@lru_cache(maxsize=1024)
+def parse_url(url: str) -> Target:
+    """Take an absolute http or https address apart. Raises ValueError for any other."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected an http or https address")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    host = parts.hostname.encode("idna").decode() if not parts.hostname.isascii() else parts.hostname
+    shown = f"[{host}]" if ":" in host else host
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if any(ord(character) <= 0x20 or ord(character) > 0x7E for character in path):
+        raise ValueError("a path is written in ASCII, with %XX for everything else")
+    host_field = shown if parts.port is None else f"{shown}:{port}"
+    return Target(Origin(parts.scheme, host, port), host_field, path)
+
+
+def _tls_context(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
