@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from .body import JsonBody
@@ -34,8 +33,6 @@ Endpoint = Literal[
 Headers = Mapping[str, str]
 """HTTP header fields, names in lower case."""
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -56,7 +53,7 @@ class Channel:
     name: str
     base_url: str
     key: str = field(repr=False)
-    options: Mapping[str, str] = _NOTHING
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,6 @@ ENABLED, DISABLED = "enabled", "disabled"
 
 DEFAULT_GROUP = "default"
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -61,10 +59,10 @@ class ChannelRow:
     key: str = field(repr=False)
     models: tuple[str, ...]
     created_at: int
-    mapping: Mapping[str, str] = _NOTHING
+    mapping: Mapping[str, str] = field(default_factory=dict)
     priority: int = 0
     weight: int = 1
     groups: tuple[str, ...] = (DEFAULT_GROUP,)
     status: str = ENABLED
     proxy: str = field(default="", repr=False)
-    options: Mapping[str, str] = field(default=_NOTHING, repr=False)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -34,6 +34,25 @@ class Owner:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def beside(main: Coroutine[Any, Any, None], side: Coroutine[Any, Any, None]) -> bool:
+    """Run `main` to its end with `side` next to it; says whether `side` had ended by then.
+
+    A failure of either ends both and is raised. No task outlives the call.
+    """
+    tasks = [asyncio.ensure_future(main), asyncio.ensure_future(side)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            await tasks[1]
+        side_ended = tasks[1].done()
+        await tasks[0]
+        return side_ended
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def _repeat(work: Callable[[], Awaitable[None]], every_s: float, name: str) -> None:
     while True:
         await asyncio.sleep(every_s)

@@ -166,6 +166,14 @@ def parse_url(url: str) -> Target:
     return Target(Origin(parts.scheme, host, port), host_field, path)
 
 
+def check_proxy(url: str) -> None:
+    """Raise ValueError if this is no address of an HTTP or SOCKS proxy."""
+    try:
+        Proxy.from_url(url)
+    except (ValueError, KeyError) as exc:
+        raise ValueError("proxy: expected http://host:port or socks5://host:port") from exc
+
+
 def _tls_context(ca_file: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if ca_file:

@@ -1,0 +1,44 @@
+# Everything a newcomer needs: `make run` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint types guards bench setup clean
+
+run: $(VENV)/.run
+	$(BIN)/canalgate serve
+
+test: setup
+	$(BIN)/pytest -n auto
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy takes the package's name from its folder, whatever the checkout is called.
+types: setup
+	mkdir -p .cache && ln -sfn .. .cache/canalgate
+	cd .cache && ../$(BIN)/mypy --config-file ../setup.cfg -p canalgate.proxy -p canalgate.adapters -p canalgate.plugins
+
+guards: setup
+	$(BIN)/pytest -q tests/guards
+
+bench: setup
+	$(BIN)/python bench/run.py
+
+setup: $(VENV)/.dev
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.dev: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -1,0 +1,51 @@
+"""The command `canalgate`. Each noun has a module; this one puts them together and reports errors."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ... import __version__
+from ..config import load
+from ..errors import ConfigError
+from ..store import StoreError
+from . import channel, check, serve, token, user
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0 done, 1 failed, 2 wrong usage."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "run"):
+        options.parser.print_help()
+        return EXIT_USAGE
+    try:
+        config = load(options.config)
+        return int(options.run(config, options) or EXIT_OK)
+    except (ConfigError, StoreError) as exc:
+        print(f"canalgate: {exc}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="canalgate",
+        description="One address and one key for every model provider.",
+        epilog="Start with `canalgate serve`; it prints what to do next.",
+    )
+    parser.add_argument("--version", action="version", version=f"canalgate {__version__}")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: ./config.toml, if any)")
+    parser.set_defaults(parser=parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for module in (serve, check, channel, token, user):
+        module.add_commands(commands)
+    return parser
+
+
+__all__ = ["main"]

@@ -1,0 +1,209 @@
+"""`canalgate channel ...`: the ways to providers."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import sys
+import time
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from ...plugins import Channel, UpstreamError
+from ..config import Config
+from ..errors import GatewayError
+from ..host import Opened, running
+from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
+from ..routing import pinned
+from ..store import StoreError
+from ..upstream.pool import check_proxy
+from .command import Commands, names, on_installation
+from .output import add_json_option, say_when_live, show
+
+_TEST_BODIES: dict[str, dict[str, Any]] = {
+    "chat/completions": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 16},
+    "embeddings": {"input": ["hi"]},
+}
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's commands."""
+    parser = commands.add_parser("channel", help="add, list, edit, enable, disable, test or remove channels")
+    parser.set_defaults(parser=parser)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    add = verbs.add_parser("add", help="add a channel")
+    add.add_argument("--name", required=True, help="what people call it")
+    add.add_argument("--type", default="openai", help="adapter (default openai: any OpenAI-compatible host)")
+    _add_fields(add)
+    add.set_defaults(run=on_installation(_add))
+
+    listing = verbs.add_parser("list", help="list channels")
+    add_json_option(listing)
+    listing.set_defaults(run=on_installation(_list))
+
+    edit = verbs.add_parser("edit", help="change what is given, leave the rest")
+    edit.add_argument("id", type=int)
+    edit.add_argument("--name", help="what people call it")
+    edit.add_argument("--type", help="adapter")
+    _add_fields(edit)
+    edit.set_defaults(run=on_installation(_edit))
+
+    for verb, status in (("enable", ENABLED), ("disable", DISABLED)):
+        change = verbs.add_parser(verb, help=f"{verb} a channel")
+        change.add_argument("id", type=int)
+        change.set_defaults(run=on_installation(_set_status), status=status)
+
+    test = verbs.add_parser("test", help="send a small real request through a channel")
+    test.add_argument("id", type=int)
+    test.add_argument("--model", help="model to ask (default: the channel's first)")
+    test.add_argument("--endpoint", choices=sorted(_TEST_BODIES), default="chat/completions")
+    test.set_defaults(run=lambda config, options: asyncio.run(_test(config, options)))
+
+    remove = verbs.add_parser("remove", help="delete a channel")
+    remove.add_argument("id", type=int)
+    remove.set_defaults(run=on_installation(_remove))
+
+
+def _add_fields(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--base-url", metavar="URL", help="as the provider gives it, with its path: https://host/v1")
+    parser.add_argument("--key", help="the provider's key; - asks for it, so that no shell remembers it")
+    parser.add_argument("--models", metavar="A,B", help="exact model names it offers")
+    parser.add_argument("--map", action="append", metavar="NAME=UPSTREAM", help="the provider's name of a model")
+    parser.add_argument("--priority", type=int, help="higher is asked first (default 0)")
+    parser.add_argument("--weight", type=int, help="share inside a priority (default 1)")
+    parser.add_argument("--groups", metavar="A,B", help="groups of users it serves (default: default)")
+    parser.add_argument("--proxy", metavar="URL", help="http:// or socks5:// proxy on the way to the provider")
+    parser.add_argument("--option", action="append", metavar="NAME=VALUE", help="setting of the adapter")
+
+
+async def _add(parts: Opened, options: argparse.Namespace) -> None:
+    now = int(time.time())
+    empty = ChannelRow(0, options.type, options.name, "", "", (), now)
+    row = await parts.store.add_channel(_checked(parts, _changed(empty, options)))
+    await say_when_live(parts.store, f"channel {row.id} added")
+
+
+async def _edit(parts: Opened, options: argparse.Namespace) -> None:
+    row = await _find(parts, options.id)
+    row = replace(row, type=options.type or row.type, name=options.name or row.name)
+    await parts.store.change_channel(_checked(parts, _changed(row, options)))
+    await say_when_live(parts.store, f"channel {row.id} changed")
+
+
+async def _set_status(parts: Opened, options: argparse.Namespace) -> None:
+    row = await _find(parts, options.id)
+    await parts.store.change_channel(replace(row, status=options.status))
+    await say_when_live(parts.store, f"channel {row.id} {options.status}")
+
+
+async def _remove(parts: Opened, options: argparse.Namespace) -> None:
+    await parts.store.remove_channel(options.id)
+    await say_when_live(parts.store, f"channel {options.id} removed")
+
+
+async def _list(parts: Opened, options: argparse.Namespace) -> None:
+    rows = [
+        {
+            "id": row.id, "name": row.name, "type": row.type, "status": row.status, "priority": row.priority,
+            "weight": row.weight, "groups": row.groups, "models": row.models, "mapping": _pairs(row),
+            "base_url": row.base_url,
+        }
+        for row in await parts.store.channels()
+    ]  # fmt: skip
+    show(rows, options.json, "no channels; add one with `canalgate channel add`")
+
+
+async def _test(config: Config, options: argparse.Namespace) -> int:
+    async with running(config) as (_, relay, live):
+        try:
+            lane = pinned(live.snapshot, options.id, options.endpoint)
+        except GatewayError as exc:
+            raise StoreError(exc.message) from exc
+        model = options.model or next(iter(lane.row.models), "")
+        if not model:
+            raise StoreError(f"channel {options.id} has no models; name one with --model")
+        body = orjson.dumps({"model": model, **_TEST_BODIES[options.endpoint]})
+        began = time.monotonic()
+        try:
+            status, _ = await relay.probe(lane, body, options.endpoint)
+        except UpstreamError as exc:
+            print(f"channel {options.id} model {model}: FAILED after {_ms(began)} ms ({exc.kind.value}): {exc.message}")
+            return 1
+        print(f"channel {options.id} model {model}: ok, status {status} after {_ms(began)} ms")
+        return 0
+
+
+def _ms(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
+
+
+async def _find(parts: Opened, channel_id: int) -> ChannelRow:
+    row = await parts.store.channel(channel_id)
+    if row is None:
+        raise StoreError(f"there is no channel {channel_id}")
+    return row
+
+
+def _changed(row: ChannelRow, options: argparse.Namespace) -> ChannelRow:
+    """Return the row with what the command line gives."""
+    changes: dict[str, Any] = {
+        "base_url": options.base_url,
+        "key": _asked(options.key),
+        "models": names(options.models) or None,
+        "mapping": _mapping(options.map, "--map"),
+        "priority": options.priority,
+        "weight": options.weight,
+        "groups": names(options.groups) or None,
+        "proxy": options.proxy,
+        "options": _mapping(options.option, "--option"),
+    }
+    return replace(row, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _checked(parts: Opened, row: ChannelRow) -> ChannelRow:
+    """Return the row if it can work. Raises StoreError saying what is wrong with it."""
+    adapter = parts.plugins.adapters.get(row.type)
+    if adapter is None:
+        known = ", ".join(sorted(parts.plugins.adapters))
+        raise StoreError(f"there is no adapter {row.type!r}; there are: {known}")
+    if not row.models:
+        raise StoreError("a channel needs at least one model: --models A,B")
+    if not 0 <= row.weight <= 1_000_000:
+        raise StoreError("--weight: expected 0 to 1000000")
+    if abs(row.priority) > 1_000_000:
+        raise StoreError("--priority: expected -1000000 to 1000000")
+    unknown = set(row.options) - {option.name for option in adapter.options}
+    if unknown:
+        known = ", ".join(option.name for option in adapter.options) or "none"
+        raise StoreError(f"--option: the adapter {row.type!r} does not know {sorted(unknown)}; it knows: {known}")
+    try:
+        adapter.check(Channel(row.id, row.name, row.base_url, row.key, row.options))
+        if row.proxy:
+            check_proxy(row.proxy)
+    except ValueError as exc:
+        raise StoreError(str(exc)) from exc
+    return replace(row, groups=row.groups or (DEFAULT_GROUP,))
+
+
+def _asked(key: str | None) -> str | None:
+    if key != "-":
+        return key
+    return getpass.getpass("key: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+
+
+def _mapping(pairs: list[str] | None, flag: str) -> MappingProxyType[str, str] | None:
+    if pairs is None:
+        return None
+    split = [pair.partition("=") for pair in pairs if pair]
+    if not all(equals and name for name, equals, _ in split):
+        raise StoreError(f"{flag}: expected NAME=VALUE")
+    return MappingProxyType({name: value for name, _, value in split})
+
+
+def _pairs(row: ChannelRow) -> list[str]:
+    return [f"{name}={upstream}" for name, upstream in row.mapping.items()]

@@ -1,0 +1,35 @@
+"""How a command that works on an installation is run."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..config import Config
+from ..host import Opened, opened
+
+if TYPE_CHECKING:
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+else:
+    Commands = object
+
+Run: TypeAlias = Callable[[Config, argparse.Namespace], int]
+Work: TypeAlias = Callable[[Opened, argparse.Namespace], Awaitable[None]]
+
+
+def on_installation(work: Work) -> Run:
+    """Return a command that opens the installation, does the work and closes it."""
+
+    async def inside(config: Config, options: argparse.Namespace) -> int:
+        async with opened(config) as parts:
+            await work(parts, options)
+        return 0
+
+    return lambda config, options: asyncio.run(inside(config, options))
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Split a list like A,B; doubles are dropped, order is kept."""
+    return tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))

@@ -1,0 +1,78 @@
+"""`canalgate serve`: run the gateway."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+import msgspec
+
+from ..config import Config
+from ..host import ROOT_NAME, Ready, serve
+from ..logs import logging_to_stderr
+from ..snapshot import DEMO_CHANNEL_ID
+from .command import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's command."""
+    parser = commands.add_parser("serve", help="run the gateway")
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default 3000)")
+    parser.add_argument("--data", metavar="DIR", help="data directory (default ./data)")
+    parser.set_defaults(run=run)
+
+
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    config = _with_options(config, options)
+    with logging_to_stderr(config.log):
+        _run_loop(config)
+    return 0
+
+
+def _with_options(config: Config, options: argparse.Namespace) -> Config:
+    given = {name: getattr(options, name) for name in ("host", "port") if getattr(options, name) is not None}
+    server = msgspec.structs.replace(config.server, **given)
+    data = msgspec.structs.replace(config.data, dir=options.data) if options.data else config.data
+    return msgspec.structs.replace(config, server=server, data=data)
+
+
+def _run_loop(config: Config) -> None:
+    try:
+        import uvloop  # noqa: PLC0415  not there on Windows
+    except ImportError:
+        asyncio.run(serve(config, _announce))
+    else:
+        uvloop.run(serve(config, _announce))
+
+
+def _announce(ready: Ready) -> None:
+    """Tell a person what to do next. Secrets are shown at the first start only."""
+    host = "127.0.0.1" if ready.host in ("0.0.0.0", "::") else ready.host
+    address = f"http://[{host}]:{ready.port}" if ":" in host else f"http://{host}:{ready.port}"
+    lines = [f"canalgate listens on {address}"]
+    if ready.first is not None:
+        lines += [
+            "",
+            f"  admin user      {ROOT_NAME}",
+            f"  admin password  {ready.first.password}",
+            f"  client token    sk-{ready.first.token_key}",
+            "",
+            "These are shown once. Keep them.",
+        ]
+    if DEMO_CHANNEL_ID in ready.snapshot.lanes:
+        key = f"sk-{ready.first.token_key}" if ready.first else "$TOKEN"
+        lines += [
+            "",
+            "There is no channel yet, so a demo answers. Try it:",
+            "",
+            f"  curl -N {address}/v1/chat/completions -H 'Authorization: Bearer {key}' \\",
+            "    -H 'Content-Type: application/json' \\",
+            """    -d '{"model":"demo","stream":true,"messages":[{"role":"user","content":"Hello"}]}'""",
+            "",
+            "Then add a real one: canalgate channel add --help",
+        ]
+    print("\n".join(lines), flush=True)
+    sys.stdout.flush()

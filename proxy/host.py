@@ -1,0 +1,145 @@
+"""Put the parts together in the order they need each other, and take them apart in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from ..adapters import BUILTIN
+from ..plugins.manager import PluginManager
+from .config import Config
+from .errors import ConfigError
+from .front import Front
+from .live import Live
+from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
+from .relay import Relay
+from .snapshot import Snapshot
+from .store import Store, open_store
+from .upstream import Upstream
+from .vault import Vault, hash_password, new_password, new_token_key, open_vault
+
+log = logging.getLogger(__name__)
+
+ROOT_NAME = "root"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStart:
+    """What is made once, when there are no users yet, and shown once."""
+
+    password: str
+    token_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The durable side of an installation: what commands work on."""
+
+    config: Config
+    vault: Vault
+    store: Store
+    plugins: PluginManager
+
+
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[Opened]:
+    """Open an installation's data directory, which is made if it is not there."""
+    directory = config.data_dir
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"data.dir = {str(directory)!r}: {exc.strerror}; choose a folder you may write to") from exc
+    if not os.access(directory, os.W_OK):
+        raise ConfigError(f"data.dir = {str(directory)!r}: not writable; choose a folder you may write to")
+    vault = open_vault(directory, config.data.secret_key)
+    plugins = PluginManager(BUILTIN, config.plugin_dir, config.plugins.disabled)
+    async with open_store(directory, vault) as store:
+        yield Opened(config, vault, store, plugins)
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
+    """Open an installation with everything that serves requests, short of a port."""
+    async with (
+        opened(config) as parts,
+        Live(parts.store, parts.vault, parts.plugins.adapters, demo=config.demo.enabled) as live,
+        Upstream(config.upstream) as upstream,
+    ):
+        yield parts, Relay(config, live, upstream), live
+
+
+async def first_start(parts: Opened) -> FirstStart | None:
+    """Make the root user and a token if there are no users; None if there are."""
+    if await parts.store.users():
+        return None
+    password, key = new_password(), new_token_key()
+    now = int(time.time())
+    hashed = await asyncio.to_thread(hash_password, password)
+    root = await parts.store.add_user(User(0, ROOT_NAME, ROLE_ROOT, DEFAULT_GROUP, ENABLED, now, hashed))
+    await parts.store.add_token(make_token(parts.vault, root, "first", key, now))
+    return FirstStart(password, key)
+
+
+def make_token(vault: Vault, user: User, name: str, key: str, now: int) -> Token:
+    """Return a new token of a user for a key."""
+    return Token(0, user.id, name, vault.token_hash(key), key[-4:], ENABLED, now)
+
+
+def bind(config: Config) -> socket.socket:
+    """Open the port. Raises ConfigError if it is taken or not allowed."""
+    host, port = config.server.host, config.server.port
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind, proto)
+        if sys.platform != "win32":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError as exc:
+        raise ConfigError(
+            f"server.host = {host!r}, server.port = {port}: {exc.strerror or exc}; choose another port"
+        ) from exc
+    sock.setblocking(False)
+    return sock
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A gateway that has opened its port. `first` is there at the very first start only."""
+
+    host: str
+    port: int
+    first: FirstStart | None
+    snapshot: Snapshot
+
+
+async def serve(config: Config, on_ready: Callable[[Ready], None]) -> None:
+    """Run the gateway until SIGTERM or SIGINT. `on_ready` is called once the port is open."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with running(config) as (parts, relay, live):
+        sock = bind(config)
+        first = await first_start(parts)
+        await live.catch_up()
+        front = Front(config, live, relay)
+        await front.start(sock)
+        gc.collect()
+        gc.freeze()
+        log.info("gateway started address=%s:%d", *sock.getsockname()[:2])
+        on_ready(Ready(*sock.getsockname()[:2], first, live.snapshot))
+        try:
+            await stopping.wait()
+            log.info("gateway stopping grace_s=%.0f", config.server.grace_s)
+        finally:
+            await front.stop(config.server.grace_s)
+    log.info("gateway stopped")

@@ -1,0 +1,102 @@
+"""The state a running gateway works from, kept in step with the store.
+
+Routing is a snapshot, tokens are read once and kept. Both are dropped when the store's generation
+moves, which is looked at ten times a second and, so that nothing new is ever refused, before any
+"no such model" or "no such key" is said.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Mapping
+
+from ..plugins import Adapter
+from .auth import Principal, admit, split_pin
+from .errors import unauthorized
+from .records import Token, User
+from .snapshot import EMPTY, Snapshot, build, demo_channel
+from .store import Store
+from .tasks import Owner
+from .vault import Vault
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.1
+_HEARTBEAT_S = 5.0
+_MAX_KNOWN = 50_000
+
+
+class Live:
+    """Snapshot and token book. An async context manager; inside it they follow the store."""
+
+    def __init__(self, store: Store, vault: Vault, adapters: Mapping[str, Adapter], *, demo: bool) -> None:
+        self._store = store
+        self._vault = vault
+        self._adapters = adapters
+        self._demo = demo
+        self._owner = Owner()
+        self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._reported_at = 0.0
+        self._known: dict[bytes, tuple[Token, User] | None] = {}
+        self.snapshot: Snapshot = EMPTY
+
+    async def __aenter__(self) -> Live:
+        await self._load(await self._store.generation())
+        self._owner.repeat(self._watch, POLL_S, "store watch")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._owner.close()
+        await self._store.forget_instance(self._name)
+
+    async def catch_up(self) -> bool:
+        """Load what has changed in the store; says whether anything had."""
+        generation = await self._store.generation()
+        if generation == self.snapshot.generation:
+            return False
+        await self._load(generation)
+        return True
+
+    async def principal(self, key: str, address: str, now: float) -> Principal:
+        """Return who holds this key. Raises GatewayError 401 or 403."""
+        found, pin = await self._find(key), None
+        if found is None:
+            base, pin = split_pin(key)
+            found = await self._find(base) if pin is not None else None
+        if found is None:
+            raise unauthorized("incorrect API key")
+        return admit(*found, pin, address, now)
+
+    async def _find(self, key: str) -> tuple[Token, User] | None:
+        key_hash = self._vault.token_hash(key)
+        found = self._known.get(key_hash)
+        if found is not None:
+            return found
+        if key_hash in self._known and not await self.catch_up():
+            return None
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        found = self._known[key_hash] = await self._store.token_by_hash(key_hash)
+        return found
+
+    async def _watch(self) -> None:
+        if not await self.catch_up() and time.monotonic() - self._reported_at > _HEARTBEAT_S:
+            await self._report()
+
+    async def _load(self, generation: int) -> None:
+        rows = await self._store.channels()
+        if not rows and self._demo and "demo" in self._adapters:
+            rows = [demo_channel(self._adapters["demo"])]
+        snapshot = build(generation, rows, self._adapters)
+        for channel_id, problem in snapshot.problems.items():
+            log.warning("channel not in use channel=%d problem=%s", channel_id, problem)
+        self._known.clear()
+        self.snapshot = snapshot
+        await self._report()
+
+    async def _report(self) -> None:
+        self._reported_at = time.monotonic()
+        await self._store.report_instance(self._name, self.snapshot.generation, int(time.time()))

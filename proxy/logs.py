@@ -1,0 +1,56 @@
+"""Logging: one line an event on standard error, for people or as JSON, never blocking the event loop.
+
+Messages are a constant text and then key=value; the JSON form takes the values as fields.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from .config import Log
+
+_MAX_QUEUED = 10_000
+_HUMAN = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
+
+
+@contextmanager
+def logging_to_stderr(settings: Log) -> Iterator[None]:
+    """Write log lines from a thread of their own; what is still queued is written before leaving."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        OrjsonFormatter("%(asctime)s%(levelname)s%(name)s%(message)s", rename_fields=_JSON_NAMES)
+        if settings.format == "json"
+        else logging.Formatter(_HUMAN)
+    )
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(_MAX_QUEUED)
+    front = _DroppingHandler(lines)
+    listener = logging.handlers.QueueListener(lines, handler)
+    root = logging.getLogger()
+    root.setLevel(settings.level.upper())
+    root.addHandler(front)
+    listener.start()
+    try:
+        yield
+    finally:
+        root.removeHandler(front)
+        listener.stop()
+
+
+_JSON_NAMES = {"asctime": "time", "levelname": "level", "name": "logger"}
+
+
+class _DroppingHandler(logging.handlers.QueueHandler):
+    """A line is dropped rather than letting a stuck terminal stop the gateway."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Keep the record as it is: the fields of the JSON form travel in it."""
+        return record
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass

@@ -1,0 +1,48 @@
+"""The answers that need no provider: models, health, status."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from .. import __version__
+from .auth import Principal
+from .errors import GatewayError, no_such_model
+from .snapshot import Snapshot
+
+_STARTED_AT = int(time.time())
+
+
+def models(snapshot: Snapshot, principal: Principal) -> dict[str, object]:
+    """The models this token may use, in OpenAI's shape."""
+    return {"object": "list", "data": [_model(snapshot, principal, name) for name in _visible(snapshot, principal)]}
+
+
+def model(snapshot: Snapshot, principal: Principal, name: str) -> dict[str, object]:
+    """One model. Raises GatewayError 404 if the token may not use it."""
+    if name not in _visible(snapshot, principal):
+        raise no_such_model(name)
+    return _model(snapshot, principal, name)
+
+
+def status() -> dict[str, object]:
+    """One API's status page, as far as clients ask for it."""
+    data = {"version": __version__, "start_time": _STARTED_AT, "system_name": "canalgate"}
+    return {"success": True, "message": "", "data": data}
+
+
+def ready(is_draining: Callable[[], bool]) -> dict[str, object]:
+    """Say that work is taken. Raises GatewayError 503 once the gateway is stopping."""
+    if is_draining():
+        raise GatewayError(503, "the gateway is stopping", type="server_error", code="stopping")
+    return {"status": "ready"}
+
+
+def _visible(snapshot: Snapshot, principal: Principal) -> list[str]:
+    allowed = principal.token.models
+    return [name for name in snapshot.models(principal.user.group) if not allowed or name in allowed]
+
+
+def _model(snapshot: Snapshot, principal: Principal, name: str) -> dict[str, object]:
+    lane = snapshot.by_model[(principal.user.group, name)][0]
+    return {"id": name, "object": "model", "created": lane.row.created_at, "owned_by": lane.adapter.name}
