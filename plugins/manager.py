@@ -105,7 +105,9 @@ def _check_version(module: ModuleType) -> None:
         return
     have = hookspecs.API_VERSION
     if wanted[0] != have[0] or tuple(wanted) > have:
-        raise ImportError(f"needs plugin API {'.'.join(map(str, wanted))}, this is {'.'.join(map(str, have))}")
+        raise ImportError(
+            f"needs plugin API {'.'.join(map(str, wanted))}, this is {'.'.join(map(str, have))}"
+        )
 
 
 def _files(folder: Path | None) -> Iterator[Path]:

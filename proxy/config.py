@@ -205,7 +205,10 @@ def _check(config: Config) -> None:
     if not 0 <= server.port <= 65535:
         raise ConfigError(f"server.port = {server.port}: expected 0 to 65535")
     for section, names in (
-        ("server", ("head_timeout_s", "body_idle_s", "send_idle_s", "keepalive_s", "max_body_bytes", "grace_s")),
+        (
+            "server",
+            ("head_timeout_s", "body_idle_s", "send_idle_s", "keepalive_s", "max_body_bytes", "grace_s"),
+        ),
         ("upstream", ("connect_s", "first_byte_s", "idle_s", "keepalive_s", "max_reply_bytes")),
     ):
         for name in names:
@@ -216,8 +219,12 @@ def _check(config: Config) -> None:
         try:
             ipaddress.ip_network(network)
         except ValueError as exc:
-            raise ConfigError(f"server.trusted_proxies: {exc}; write an address or a network like 10.0.0.0/8") from exc
+            raise ConfigError(
+                f"server.trusted_proxies: {exc}; write an address or a network like 10.0.0.0/8"
+            ) from exc
     if upstream.ca_file and not Path(upstream.ca_file).is_file():
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
     if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):
-        raise ConfigError("data.secret_key: expected 64 hexadecimal digits; make some with `openssl rand -hex 32`")
+        raise ConfigError(
+            "data.secret_key: expected 64 hexadecimal digits; make some with `openssl rand -hex 32`"
+        )

@@ -31,9 +31,7 @@ DEFAULT_MODELS: dict[str, str] = {
 }
 """Models meant where a request names none; OpenAI's API makes `model` optional there."""
 
-FORMS = frozenset(
-    {"images/edits", "images/variations", "audio/transcriptions", "audio/translations"}
-)
+FORMS = frozenset({"images/edits", "images/variations", "audio/transcriptions", "audio/translations"})
 """Endpoints whose request is a multipart form."""
 
 

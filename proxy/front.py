@@ -78,7 +78,9 @@ class Front:
             transport,
             new_request_id(),
             http11=request.version >= (1, 1),
-            keep_alive=request.keep_alive and not self._draining and "transfer-encoding" not in request.headers,
+            keep_alive=request.keep_alive
+            and not self._draining
+            and "transfer-encoding" not in request.headers,
             is_head=request.method == "HEAD",
         )
         record = Record(answer.request_id, request.path)
@@ -216,7 +218,7 @@ class _Server(web.Server):
 class _Connection(RequestHandler):
     """A client's connection whose first request head must come in time, and whose errors are ours."""
 
-    __slots__ = ("_head_timer", "_head_timeout_s")
+    __slots__ = ("_head_timeout_s", "_head_timer")
 
     def __init__(self, manager: web.Server, *, head_timeout_s: float, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -238,7 +240,11 @@ class _Connection(RequestHandler):
             self._head_timer = None
 
     def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is no HTTP request without quoting any of it."""
         answer = Answer(self.transport, new_request_id(), keep_alive=False) if self.transport else None

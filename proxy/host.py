@@ -57,7 +57,9 @@ async def opened(config: Config) -> AsyncIterator[Opened]:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
-        raise ConfigError(f"data.dir = {str(directory)!r}: {exc.strerror}; choose a folder you may write to") from exc
+        raise ConfigError(
+            f"data.dir = {str(directory)!r}: {exc.strerror}; choose a folder you may write to"
+        ) from exc
     if not os.access(directory, os.W_OK):
         raise ConfigError(f"data.dir = {str(directory)!r}: not writable; choose a folder you may write to")
     vault = open_vault(directory, config.data.secret_key)

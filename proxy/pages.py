@@ -15,7 +15,10 @@ _STARTED_AT = int(time.time())
 
 def models(snapshot: Snapshot, principal: Principal) -> dict[str, object]:
     """The models this token may use, in OpenAI's shape."""
-    return {"object": "list", "data": [_model(snapshot, principal, name) for name in _visible(snapshot, principal)]}
+    return {
+        "object": "list",
+        "data": [_model(snapshot, principal, name) for name in _visible(snapshot, principal)],
+    }
 
 
 def model(snapshot: Snapshot, principal: Principal, name: str) -> dict[str, object]:

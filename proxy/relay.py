@@ -176,7 +176,9 @@ class Relay:
                 length=upload.length if upload else None,
             )
         except ValueError as exc:
-            raise UpstreamError(ErrorKind.MODEL, f"the channel's address or key cannot be sent: {exc}") from exc
+            raise UpstreamError(
+                ErrorKind.MODEL, f"the channel's address or key cannot be sent: {exc}"
+            ) from exc
         transfer.source = connection
         try:
             if upload is None:

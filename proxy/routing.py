@@ -13,7 +13,9 @@ from .errors import GatewayError, no_such_model
 from .snapshot import Lane, Snapshot
 
 
-def candidates(snapshot: Snapshot, group: str, model: str, endpoint: Endpoint, rng: random.Random) -> list[Lane]:
+def candidates(
+    snapshot: Snapshot, group: str, model: str, endpoint: Endpoint, rng: random.Random
+) -> list[Lane]:
     """Return the channels for a model: highest priority first, in weighted random order inside a priority.
 
     Raises GatewayError: 404 if no channel offers the model to this group, 400 if none that does serves
@@ -55,4 +57,6 @@ def _shuffled(lanes: list[Lane], rng: random.Random) -> list[Lane]:
     if len(lanes) == 1:
         return lanes
     # Efraimidis and Spirakis 2006: sorting by u^(1/w) draws without replacement in proportion to w.
-    return sorted(lanes, key=lambda lane: -(rng.random() ** (1 / lane.row.weight)) if lane.row.weight else 0.0)
+    return sorted(
+        lanes, key=lambda lane: -(rng.random() ** (1 / lane.row.weight)) if lane.row.weight else 0.0
+    )

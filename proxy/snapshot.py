@@ -71,7 +71,9 @@ def build(generation: int, rows: Iterable[ChannelRow], adapters: Mapping[str, Ad
         route: tuple(sorted(members, key=lambda lane: (-lane.row.priority, lane.row.id)))
         for route, members in routes.items()
     }
-    return Snapshot(generation, MappingProxyType(lanes), MappingProxyType(by_model), MappingProxyType(problems))
+    return Snapshot(
+        generation, MappingProxyType(lanes), MappingProxyType(by_model), MappingProxyType(problems)
+    )
 
 
 def demo_channel(adapter: Adapter) -> ChannelRow:

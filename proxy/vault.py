@@ -88,7 +88,9 @@ def new_token_key() -> str:
 
 def new_password() -> str:
     """Return a password a person can read from a terminal."""
-    return "-".join("".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(5)) for _ in range(4))
+    return "-".join(
+        "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(5)) for _ in range(4)
+    )
 
 
 def hash_password(password: str) -> str:

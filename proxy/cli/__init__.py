@@ -40,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with `canalgate serve`; it prints what to do next.",
     )
     parser.add_argument("--version", action="version", version=f"canalgate {__version__}")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: ./config.toml, if any)")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="configuration (default: ./config.toml, if any)"
+    )
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in (serve, check, channel, token, user):

@@ -70,14 +70,20 @@ def add_commands(commands: Commands) -> None:
 
 
 def _add_fields(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--base-url", metavar="URL", help="as the provider gives it, with its path: https://host/v1")
+    parser.add_argument(
+        "--base-url", metavar="URL", help="as the provider gives it, with its path: https://host/v1"
+    )
     parser.add_argument("--key", help="the provider's key; - asks for it, so that no shell remembers it")
     parser.add_argument("--models", metavar="A,B", help="exact model names it offers")
-    parser.add_argument("--map", action="append", metavar="NAME=UPSTREAM", help="the provider's name of a model")
+    parser.add_argument(
+        "--map", action="append", metavar="NAME=UPSTREAM", help="the provider's name of a model"
+    )
     parser.add_argument("--priority", type=int, help="higher is asked first (default 0)")
     parser.add_argument("--weight", type=int, help="share inside a priority (default 1)")
     parser.add_argument("--groups", metavar="A,B", help="groups of users it serves (default: default)")
-    parser.add_argument("--proxy", metavar="URL", help="http:// or socks5:// proxy on the way to the provider")
+    parser.add_argument(
+        "--proxy", metavar="URL", help="http:// or socks5:// proxy on the way to the provider"
+    )
     parser.add_argument("--option", action="append", metavar="NAME=VALUE", help="setting of the adapter")
 
 
@@ -132,7 +138,9 @@ async def _test(config: Config, options: argparse.Namespace) -> int:
         try:
             status, _ = await relay.probe(lane, body, options.endpoint)
         except UpstreamError as exc:
-            print(f"channel {options.id} model {model}: FAILED after {_ms(began)} ms ({exc.kind.value}): {exc.message}")
+            print(
+                f"channel {options.id} model {model}: FAILED after {_ms(began)} ms ({exc.kind.value}): {exc.message}"
+            )
             return 1
         print(f"channel {options.id} model {model}: ok, status {status} after {_ms(began)} ms")
         return 0
@@ -180,7 +188,9 @@ def _checked(parts: Opened, row: ChannelRow) -> ChannelRow:
     unknown = set(row.options) - {option.name for option in adapter.options}
     if unknown:
         known = ", ".join(option.name for option in adapter.options) or "none"
-        raise StoreError(f"--option: the adapter {row.type!r} does not know {sorted(unknown)}; it knows: {known}")
+        raise StoreError(
+            f"--option: the adapter {row.type!r} does not know {sorted(unknown)}; it knows: {known}"
+        )
     try:
         adapter.check(Channel(row.id, row.name, row.base_url, row.key, row.options))
         if row.proxy:

@@ -37,7 +37,13 @@ async def _check(config: Config) -> int:
         for row in rows:
             problem = snapshot.problems.get(row.id, "")
             problems += bool(problem)
-            print(f"channel        {'FAILED' if problem else 'ok':8} {row.id} {row.name}{': ' + problem if problem else ''}")
+            print(
+                f"channel        {'FAILED' if problem else 'ok':8} {row.id} {row.name}{': ' + problem if problem else ''}"
+            )
         if not rows:
-            print("channel        none     the demo channel answers" if config.demo.enabled else "channel        none")
+            print(
+                "channel        none     the demo channel answers"
+                if config.demo.enabled
+                else "channel        none"
+            )
     return 1 if problems else 0

@@ -41,7 +41,7 @@ def _with_options(config: Config, options: argparse.Namespace) -> Config:
 
 def _run_loop(config: Config) -> None:
     try:
-        import uvloop  # noqa: PLC0415  not there on Windows
+        import uvloop
     except ImportError:
         asyncio.run(serve(config, _announce))
     else:

@@ -28,7 +28,9 @@ def add_commands(commands: Commands) -> None:
     create = verbs.add_parser("create", help="make a token; its key is shown once")
     create.add_argument("name", help="what it is for")
     create.add_argument("--user", default=ROOT_NAME, help=f"whose it is (default {ROOT_NAME})")
-    create.add_argument("--expires", metavar="30d", help="a time like 12h, 30d, 8w, or a date 2027-01-31 (UTC)")
+    create.add_argument(
+        "--expires", metavar="30d", help="a time like 12h, 30d, 8w, or a date 2027-01-31 (UTC)"
+    )
     create.add_argument("--models", metavar="A,B", help="the only models it may use")
     create.add_argument("--subnets", metavar="A,B", help="the only networks it may be used from")
     create.set_defaults(run=on_installation(_create))
@@ -38,7 +40,9 @@ def add_commands(commands: Commands) -> None:
     listing.set_defaults(run=on_installation(_list))
 
     for verb, status in (("revoke", DISABLED), ("restore", ENABLED)):
-        change = verbs.add_parser(verb, help="stop a token from working" if status == DISABLED else "let it work again")
+        change = verbs.add_parser(
+            verb, help="stop a token from working" if status == DISABLED else "let it work again"
+        )
         change.add_argument("id", type=int)
         change.set_defaults(run=on_installation(_set_status), status=status)
 

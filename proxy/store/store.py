@@ -265,7 +265,12 @@ class Store:
 async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     async with aiosqlite.connect(path, isolation_level=None) as connection:
         connection.row_factory = sqlite3.Row
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 5000", "foreign_keys = ON"):
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            "busy_timeout = 5000",
+            "foreign_keys = ON",
+        ):
             await connection.execute(f"PRAGMA {pragma}")
         yield connection
 
@@ -273,7 +278,9 @@ async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
 async def _migrate(writer: aiosqlite.Connection) -> None:
     """Run the migrations that this database has not seen, each in a transaction, in order of their numbers."""
     folder = files("canalgate.proxy.store") / "migrations"
-    scripts = sorted((item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name)
+    scripts = sorted(
+        (item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name
+    )
     for script in scripts:
         number = int(script.name.partition("_")[0])
         await writer.execute("BEGIN IMMEDIATE")
@@ -308,7 +315,13 @@ def _statements(script: str) -> list[str]:
 
 def _user(row: sqlite3.Row) -> User:
     return User(
-        row["id"], row["name"], row["role"], row["group"], row["status"], row["created_at"], row["password_hash"]
+        row["id"],
+        row["name"],
+        row["role"],
+        row["group"],
+        row["status"],
+        row["created_at"],
+        row["password_hash"],
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import httptools
 
@@ -147,12 +147,13 @@ class Connection(asyncio.Protocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # create_connection makes no other kind
 
     def data_received(self, data: bytes) -> None:
         receiver = self._receiver
-        if receiver is None:  # bytes nobody asked for: whatever they are, they must not answer the next request
+        if (
+            receiver is None
+        ):  # bytes nobody asked for: whatever they are, they must not answer the next request
             self.abort()
             return
         self.got_bytes = True
@@ -195,7 +196,9 @@ class Connection(asyncio.Protocol):
         if self.used and not self.got_bytes:
             receiver.on_error(StaleConnection())
         else:
-            receiver.on_error(UpstreamError(ErrorKind.FAULT, "the provider closed the connection in mid-answer"))
+            receiver.on_error(
+                UpstreamError(ErrorKind.FAULT, "the provider closed the connection in mid-answer")
+            )
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -262,4 +265,3 @@ class Connection(asyncio.Protocol):
         self.used = True
         self.active_at = time.monotonic()
         receiver.on_end(framed)
-

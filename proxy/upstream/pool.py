@@ -123,7 +123,9 @@ class Upstream:
                         Connection, origin.host, origin.port, ssl=tls, server_hostname=name
                     )
         except TimeoutError as exc:
-            raise UpstreamError(ErrorKind.FAULT, "connecting to the provider took too long", status=504) from exc
+            raise UpstreamError(
+                ErrorKind.FAULT, "connecting to the provider took too long", status=504
+            ) from exc
         except (OSError, UnicodeError, python_socks.ProxyError) as exc:
             reason = f"no connection to the provider: {type(exc).__name__}: {exc}"
             raise UpstreamError(ErrorKind.FAULT, reason) from exc

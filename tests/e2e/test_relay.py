@@ -1,0 +1,118 @@
+"""A request through the whole gateway: bytes, routing, streaming, failures before and after the first byte."""
+
+import asyncio
+import time
+
+import pytest
+import support
+from support import CUT, STREAM_END, STREAM_HEAD, chunk, delta, json_answer
+
+ANSWER = b'{"id":"x","choices":[{"index":0,"message":{"content":"hi"}}],"usage":{"prompt_tokens":3,"completion_tokens":1}}'
+
+
+async def test_request_bytes_go_up_and_answer_bytes_come_back_unchanged(gateway, provider):
+    provider.says(json_answer(ANSWER))
+    body = (
+        b'{"seed": 9223372036854775807,"model":"m" , "temperature":1.0e0,"x":{"model":"other"},"messages":[]}'
+    )
+    answer = await gateway.post("/v1/chat/completions", body)
+    assert provider.asked[0].body == body
+    assert (answer.status, answer.body) == (200, ANSWER)
+
+
+async def test_a_stream_comes_back_byte_for_byte(gateway, provider):
+    events = delta("a") + delta("b", "stop") + b"data: [DONE]\n\n"
+    provider.says(STREAM_HEAD, *map(chunk, support.cuts(events, "random")), STREAM_END)
+    answer = await gateway.chat(stream=True, stream_options={"include_usage": True})
+    assert answer.body == events
+    assert answer.complete
+
+
+async def test_events_arrive_while_the_stream_runs(gateway, provider):
+    provider.says(STREAM_HEAD + chunk(delta("a")), 5.0, STREAM_END)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(gateway.request("/v1/chat/completions", {"model": "m", "messages": [], "stream": True}))
+    async with asyncio.timeout(2):
+        got = await reader.readuntil(b"\n\n\r\n")
+    writer.close()
+    assert delta("a") in got
+
+
+async def test_a_client_that_leaves_closes_the_upstream_at_once(gateway, provider):
+    provider.says(STREAM_HEAD + chunk(delta("a")), 30.0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(gateway.request("/v1/chat/completions", {"model": "m", "messages": [], "stream": True}))
+    await reader.readuntil(b"\n\n\r\n")
+    left_at = time.monotonic()
+    writer.transport.abort()
+    while not provider.gone_at and time.monotonic() < left_at + 2:
+        await asyncio.sleep(0.005)
+    assert provider.gone_at[0] - left_at < 0.25
+
+
+@pytest.mark.parametrize("framing", ["chunked", "close"])
+async def test_an_upstream_cut_never_looks_like_a_clean_end(gateway, provider, framing):
+    head = (
+        STREAM_HEAD if framing == "chunked" else b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+    )
+    wrap = chunk if framing == "chunked" else bytes
+    provider.says(head + wrap(delta("a")), CUT)
+    answer = await gateway.chat(stream=True)
+    assert not answer.complete
+    assert b"[DONE]" not in answer.body
+    last = answer.body.removesuffix(b"\n\n").rpartition(b"data: ")[2]
+    assert b'"error"' in last and b'"code":"upstream_error"' in last
+
+
+async def test_a_cut_before_the_first_event_is_a_proper_status(gateway, provider):
+    provider.says(STREAM_HEAD, CUT)
+    answer = await gateway.chat(stream=True)
+    assert answer.status == 502
+    assert answer.error["code"] == "upstream_error"
+
+
+async def test_an_error_as_first_event_is_a_proper_status(gateway, provider):
+    error = (
+        b'data: {"error":{"message":"slow down","type":"rate_limit_error","code":"rate_limit_exceeded"}}\n\n'
+    )
+    provider.says(STREAM_HEAD, *map(chunk, support.cuts(error, "bytes")), STREAM_END)
+    answer = await gateway.chat(stream=True)
+    assert answer.status == 429
+
+
+async def test_a_dead_pooled_connection_is_retried_once(gateway, provider):
+    answers = iter([(json_answer(ANSWER), 0.05, CUT), (json_answer(ANSWER),)])
+    provider.script = lambda asked: next(answers)
+    assert (await gateway.chat()).status == 200
+    # The provider closes now; the gateway notices or it does not: the client must not.
+    assert (await gateway.chat()).status == 200
+    assert provider.connections == 2
+
+
+async def test_connections_are_reused(gateway, provider):
+    provider.says(json_answer(ANSWER))
+    for _ in range(3):
+        await gateway.chat()
+    assert provider.connections == 1
+
+
+async def test_a_slow_client_holds_the_upstream_back(gateway, provider):
+    big = chunk(b"data: " + b"x" * 65536 + b"\n\n")
+    sent = 0
+
+    def script(asked):
+        nonlocal sent
+        yield STREAM_HEAD
+        while sent < 2000:
+            sent += 1
+            yield big
+
+    provider.script = script
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1024)
+    writer.write(gateway.request("/v1/chat/completions", {"model": "m", "messages": [], "stream": True}))
+    await asyncio.sleep(0.5)
+    stalled = sent
+    await asyncio.sleep(0.3)
+    assert sent == stalled < 500
+    writer.transport.abort()
+    assert reader is not None
