@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +19,9 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 _top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind | None) for kind in (str, bool, dict)
+}
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _KEY = re.compile(rb'[ \t\n\r]*"[^"\\]*(?:\\.[^"\\]*)*"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
 
@@ -62,7 +64,9 @@ class JsonBody:
         if value is None:
             return None
         try:
-            return _decoder(kind).decode(value)
+            decoder = _DECODERS.get(kind) or msgspec.json.Decoder(kind | None)
+            decoded: T | None = decoder.decode(value)
+            return decoded
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
             raise BodyError(f"invalid value for {name!r}: {exc}", name) from exc
 
@@ -127,11 +131,6 @@ class JsonBody:
         if raw[_end_of_space(raw, at) :].rstrip(b" \t\n\r") != b"}":
             raise BodyError("the body has a field twice")
         return spans
-
-
-@lru_cache
-def _decoder(kind: type[T]) -> msgspec.json.Decoder[T | None]:
-    return msgspec.json.Decoder(kind | None)
 
 
 def _end_of_space(raw: bytes, at: int) -> int:

@@ -33,6 +33,7 @@ class Plugin:
     name: str
     source: str
     problem: str = ""
+    disabled: bool = False
 
 
 class PluginManager:
@@ -61,7 +62,7 @@ class PluginManager:
 
     def _load(self, name: str, source: str, load, blocked: frozenset[str]) -> None:  # type: ignore[no-untyped-def]
         if name in blocked:
-            self.plugins.append(Plugin(name, source, "disabled by configuration"))
+            self.plugins.append(Plugin(name, source, "disabled by configuration", disabled=True))
             return
         module = None
         before = dict(self._adapters)

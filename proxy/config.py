@@ -96,7 +96,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
-    """Read the settings. `path` must exist if given; else CANALGATE_CONFIG, else ./config.toml if it is there."""
+    """Read the settings from `path`, else from CANALGATE_CONFIG, else from ./config.toml if it is there."""
     if path is None and environ.get(CONFIG_ENV):
         path = Path(environ[CONFIG_ENV])
     if path is None:

@@ -94,7 +94,7 @@ _CLIENT_STATUSES = frozenset({400, 413, 415, 422})
 
 
 def from_upstream(error: UpstreamError, model: str) -> GatewayError:
-    """Say a provider's failure to the client, without the provider's words unless they are about the request."""
+    """Say a provider's failure to the client, in its own words only where they are about the request."""
     if error.kind is ErrorKind.REQUEST:
         return GatewayError(
             error.status if error.status in _CLIENT_STATUSES else 400,

@@ -142,7 +142,7 @@ class Front:
 
 
 def _fields(request: web.BaseRequest) -> dict[str, str]:
-    """The header fields, names in lower case. Raises GatewayError for one that must stand once and does not."""
+    """The header fields, names in lower case. Raises GatewayError for a doubled one that must stand once."""
     fields: dict[str, str] = {}
     for name, value in request.headers.items():
         lower = name.lower()

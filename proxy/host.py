@@ -137,8 +137,9 @@ async def serve(config: Config, on_ready: Callable[[Ready], None]) -> None:
         await front.start(sock)
         gc.collect()
         gc.freeze()
-        log.info("gateway started address=%s:%d", *sock.getsockname()[:2])
-        on_ready(Ready(*sock.getsockname()[:2], first, live.snapshot))
+        host, port = sock.getsockname()[:2]
+        log.info("gateway started address=%s:%d", host, port)
+        on_ready(Ready(host, port, first, live.snapshot))
         try:
             await stopping.wait()
             log.info("gateway stopping grace_s=%.0f", config.server.grace_s)

@@ -277,7 +277,7 @@ class Transfer:
 
 
 def first_event(held: bytes) -> bytes | None:
-    """Return the data of the first event; empty if the stream starts with a comment, None if not known yet."""
+    """Return the first event's data; empty if a comment comes first, None if it is not known yet."""
     text = held.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"\n")
     *lines, _ = text.split(b"\n")
     for line in lines:

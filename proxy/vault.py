@@ -49,7 +49,8 @@ class Vault:
             plain = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], purpose.encode())
         except InvalidTag as exc:
             raise ConfigError(
-                f"the secret key does not open the {purpose} in the database; restore {KEY_FILE} from the same backup"
+                f"the secret key does not open the {purpose} in the database;"
+                f" restore {KEY_FILE} from the same backup"
             ) from exc
         return plain.decode()
 

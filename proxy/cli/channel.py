@@ -138,9 +138,8 @@ async def _test(config: Config, options: argparse.Namespace) -> int:
         try:
             status, _ = await relay.probe(lane, body, options.endpoint)
         except UpstreamError as exc:
-            print(
-                f"channel {options.id} model {model}: FAILED after {_ms(began)} ms ({exc.kind.value}): {exc.message}"
-            )
+            failure = f"({exc.kind.value}): {exc.message}"
+            print(f"channel {options.id} model {model}: FAILED after {_ms(began)} ms {failure}")
             return 1
         print(f"channel {options.id} model {model}: ok, status {status} after {_ms(began)} ms")
         return 0

@@ -23,27 +23,24 @@ def run(config: Config, options: argparse.Namespace) -> int:
 
 
 async def _check(config: Config) -> int:
-    print("configuration  ok")
-    problems = 0
+    _say("configuration", "ok", "")
     async with opened(config) as parts:
-        print(f"data           ok       {config.data_dir}")
+        _say("data", "ok", str(config.data_dir))
+        failed = False
         for plugin in parts.plugins.plugins:
-            disabled = plugin.problem.startswith("disabled")
-            problems += bool(plugin.problem) and not disabled
-            print(f"plugin         {'ok' if not plugin.problem else 'off' if disabled else 'FAILED':8} {plugin.name}"
-                  f" ({plugin.source}){': ' + plugin.problem if plugin.problem else ''}")  # fmt: skip
+            state = "off" if plugin.disabled else "FAILED" if plugin.problem else "ok"
+            failed |= state == "FAILED"
+            _say("plugin", state, f"{plugin.name} ({plugin.source})", plugin.problem)
         rows = await parts.store.channels()
-        snapshot = build(0, rows, parts.plugins.adapters)
+        problems = build(0, rows, parts.plugins.adapters).problems
         for row in rows:
-            problem = snapshot.problems.get(row.id, "")
-            problems += bool(problem)
-            print(
-                f"channel        {'FAILED' if problem else 'ok':8} {row.id} {row.name}{': ' + problem if problem else ''}"
-            )
+            problem = problems.get(row.id, "")
+            failed |= bool(problem)
+            _say("channel", "FAILED" if problem else "ok", f"{row.id} {row.name}", problem)
         if not rows:
-            print(
-                "channel        none     the demo channel answers"
-                if config.demo.enabled
-                else "channel        none"
-            )
-    return 1 if problems else 0
+            _say("channel", "none", "the demo channel answers" if config.demo.enabled else "")
+    return 1 if failed else 0
+
+
+def _say(part: str, state: str, what: str, problem: str = "") -> None:
+    print(f"{part:14} {state:7} {what}{': ' + problem if problem else ''}".rstrip())

@@ -109,8 +109,8 @@ class Store:
     async def change_user(self, user: User) -> None:
         """Save a user's role, group, status and password."""
         await self._change(
-            'UPDATE users SET role = :role, "group" = :group, status = :status, password_hash = :password_hash'
-            " WHERE id = :id",
+            'UPDATE users SET role = :role, "group" = :group, status = :status,'
+            " password_hash = :password_hash WHERE id = :id",
             {
                 "id": user.id, "role": user.role, "group": user.group, "status": user.status,
                 "password_hash": user.password_hash,
@@ -276,7 +276,7 @@ async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
 
 
 async def _migrate(writer: aiosqlite.Connection) -> None:
-    """Run the migrations that this database has not seen, each in a transaction, in order of their numbers."""
+    """Run the migrations this database has not seen, each in a transaction, in order of their numbers."""
     folder = files("canalgate.proxy.store") / "migrations"
     scripts = sorted(
         (item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name
