@@ -153,8 +153,9 @@ def _embeddings(call: Call, request: Json) -> Json:
     inputs = given if isinstance(given, list) and not all(isinstance(i, int) for i in given) else [given]
     if given in (None, "", []):
         raise BodyError("'input' must not be empty", "input")
-    dimensions = request.get("dimensions", 256)
-    if not isinstance(dimensions, int) or not 1 <= dimensions <= _MAX_DIMENSIONS:
+    dimensions = request.get("dimensions")
+    dimensions = 256 if dimensions is None else dimensions
+    if type(dimensions) is not int or not 1 <= dimensions <= _MAX_DIMENSIONS:
         raise BodyError(f"'dimensions' must be a number from 1 to {_MAX_DIMENSIONS}", "dimensions")
     as_base64 = request.get("encoding_format") == "base64"
     rows = []
@@ -177,6 +178,8 @@ def _vector(data: bytes, dimensions: int) -> list[float]:
 
 def _moderations(call: Call, request: Json) -> Json:
     given = request.get("input")
+    if not given:
+        raise BodyError("'input' must not be empty", "input")
     count = len(given) if isinstance(given, list) else 1
     result = {"flagged": False, "categories": {}, "category_scores": {}}
     return {"id": f"modr-{call.request_id}", "model": call.model, "results": [result] * count}

@@ -170,7 +170,7 @@ _WORDS: Mapping[str, tuple[ErrorKind, str]] = {
 _MESSAGES: tuple[tuple[re.Pattern[str], ErrorKind, str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind, code)
     for pattern, kind, code in (
-        (r"incorrect api key|invalid api[- ]?key|api key is invalid|invalid token\b", _CREDENTIAL, ""),
+        (r"incorrect api key|invalid api[- ]?key|api key is invalid|invalid token\b(?! in)", _CREDENTIAL, ""),
         (r"insufficient (account )?(balance|credits?|funds)|balance is (too low|insufficient)", _BALANCE, ""),
         (r"check your plan and billing|credit balance|arrears|overdue", _BALANCE, ""),
         (r"maximum context length|context window|max context|context length", _REQUEST, CONTEXT_LENGTH),

@@ -14,6 +14,8 @@ import orjson
 DONE = b"data: [DONE]\n\n"
 """The last event of OpenAI's chat and completion streams."""
 
+_BOM = b"\xef\xbb\xbf"
+
 
 def encode(payload: Any) -> bytes:
     """Return one event whose data is this JSON."""
@@ -46,9 +48,12 @@ class SSEDecoder:
             self._after_cr = False
             data = data.removeprefix(b"\n")
         data = self._rest + data
-        if not self._started and len(data) >= 3:
+        if not self._started:
+            if len(data) < len(_BOM) and _BOM.startswith(data):
+                self._rest = data
+                return []
             self._started = True
-            data = data.removeprefix(b"\xef\xbb\xbf")
+            data = data.removeprefix(_BOM)
         if b"\r" in data:
             self._after_cr = data.endswith(b"\r")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")

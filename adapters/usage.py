@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from json import JSONDecodeError, JSONDecoder
+from json import JSONDecoder
 from typing import Any
 
 import orjson
@@ -59,7 +59,7 @@ def last_usage(tail: bytes) -> Usage | None:
         text = tail[match.end() - 1 :].decode("utf-8", "replace")
         try:
             value, _ = _decoder.raw_decode(text)
-        except JSONDecodeError:
+        except (ValueError, RecursionError):  # half an object, a number of 5000 digits, 1000 levels
             continue
         usage = read_usage(value)
         if usage is not None:
@@ -94,15 +94,19 @@ class UsageFilter(StreamTranslator):
     def _without_usage(self, lines: bytes) -> bytes:
         if self._skip_blank:
             lines = self._after_blank(lines)
-        while match := _USAGE_KEY.search(lines):
-            start = max(lines.rfind(b"\n", 0, match.start()), lines.rfind(b"\r", 0, match.start())) + 1
+        kept: list[bytes] = []
+        seen = 0
+        while match := _USAGE_KEY.search(lines, seen):
+            last_end = max(lines.rfind(b"\n", seen, match.start()), lines.rfind(b"\r", seen, match.start()))
+            start = max(seen, last_end + 1)
             line_end = _LINE_END.search(lines, match.end())
-            end = line_end.start() if line_end else len(lines)
-            if not self._is_ours(lines[start:end]):
-                return lines[:end] + self._without_usage(lines[end:])
-            self._skip_blank = True
-            lines = lines[:start] + self._after_blank(lines[end:])
-        return lines
+            seen = line_end.start() if line_end else len(lines)
+            if self._is_ours(lines[start:seen]):
+                kept.append(lines[:start])
+                self._skip_blank = True
+                lines, seen = self._after_blank(lines[seen:]), 0
+        kept.append(lines)
+        return b"".join(kept)
 
     def _after_blank(self, lines: bytes) -> bytes:
         """Drop the line ends that belonged to the event just taken out."""

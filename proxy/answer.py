@@ -106,6 +106,12 @@ class Answer:
         self.keep_alive = False
         self._transport.close()
 
+    def abort(self) -> None:
+        """Give the client up, with what still waits for it."""
+        self.ended = True
+        self.keep_alive = False
+        self._transport.abort()
+
     def send(self, status: int, body: bytes, fields: Iterable[tuple[str, str]]) -> None:
         """Send a whole answer."""
         self.start(status, fields, len(body))

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from ..plugins import (
     BodyError,
@@ -140,12 +141,15 @@ class Relay:
                 if fresh:
                     raise
                 fresh = True
+            except UpstreamError as exc:
+                exc.message = without_secrets(exc.message, lane)
+                raise
             finally:
                 if transfer.first_byte_at is not None:
                     record.first_byte_ms = round((transfer.first_byte_at - inbound.received_at) * 1000)
                 record.usage = transfer.usage
                 if transfer.cut is not None:
-                    record.problem = f"cut: {transfer.cut.message}"
+                    record.problem = f"cut: {without_secrets(transfer.cut.message, lane)}"
 
     async def _attempt(
         self,
@@ -248,6 +252,14 @@ async def _read_form(endpoint: Endpoint, content_type: str, default: str, reader
     if not model:
         raise BodyError("you must provide a 'model'", "model")
     return Asked(endpoint, model, False, content_type, None, form, pieces)
+
+
+def without_secrets(text: str, lane: Lane) -> str:
+    """Return a provider's words without the channel's key and the provider's address."""
+    for secret in (lane.row.key, lane.row.base_url, urlsplit(lane.row.base_url).netloc):
+        if secret:
+            text = text.replace(secret, "[...]")
+    return text
 
 
 def make_call(lane: Lane, asked: Asked, request_id: str) -> Call:

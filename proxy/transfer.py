@@ -15,6 +15,7 @@ possible. After that it ends the client's stream with an error event and without
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import zlib
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,7 @@ from .headers import to_client
 TAIL_BYTES = 8192
 MAX_ERROR_BYTES = 1024 * 1024
 _HELD_BYTES = 64 * 1024
+_LINE_END = re.compile(rb"[\r\n]")
 _STREAM_FIELDS = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
 
 
@@ -140,7 +142,10 @@ class Transfer:
         if self.first_byte_at is None:
             self.first_byte_at = time.monotonic()
         self._parts.append(data)
-        held = b"".join(self._parts) if len(self._parts) > 1 else data
+        self._size += len(data)
+        if self._size < _HELD_BYTES and self._is_plain() and not _LINE_END.search(data):
+            return
+        held = b"".join(self._parts)
         if self._is_plain():
             event = first_event(held)
             if event is None and len(held) < _HELD_BYTES:

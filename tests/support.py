@@ -7,6 +7,7 @@ transcript says; the gateway is the whole gateway on a port of its own.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import re
 import time
@@ -19,7 +20,7 @@ import msgspec
 import orjson
 from canalgate.proxy.config import Config, Data, Server
 from canalgate.proxy.front import Front
-from canalgate.proxy.host import Opened, bind, first_start, make_token, running
+from canalgate.proxy.host import Opened, bind, make_token, running
 from canalgate.proxy.live import Live
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, ChannelRow, Token, User
 from canalgate.proxy.vault import new_token_key
@@ -66,6 +67,7 @@ class Provider:
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
     gone_at: list[float] = field(default_factory=list)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: set[asyncio.Task] = field(default_factory=set)
     stopping: bool = False
 
@@ -101,6 +103,7 @@ class Provider:
                         await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             self.gone_at.append(time.monotonic())
+            self.gone.set()
         except asyncio.CancelledError:
             pass
         finally:
@@ -155,8 +158,8 @@ async def provider(*steps: Step) -> AsyncIterator[Provider]:
 def json_answer(value: object, status: int = 200, headers: str = "") -> bytes:
     """The bytes of a JSON answer."""
     body = value if isinstance(value, bytes) else orjson.dumps(value)
-    head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
-    return head.encode() + body
+    fields = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n{headers}"
+    return f"HTTP/1.1 {status} X\r\n{fields}\r\n".encode() + body
 
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -191,7 +194,7 @@ def cuts(data: bytes, how: str, seed: int = 0) -> list[bytes]:
         return [data[i : i + 1] for i in range(len(data))]
     rng = random.Random(seed)
     places = sorted({0, len(data), *(rng.randrange(len(data) + 1) for _ in range(min(40, len(data))))})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 @dataclass
@@ -295,8 +298,8 @@ class Gateway:
         )
         sized = "" if body is None else f"Content-Length: {len(data)}\r\n"
         auth = "" if key == "none" else f"Authorization: Bearer {key or self.key}\r\n"
-        head = f"{method} {path} HTTP/1.1\r\nHost: gateway\r\n{auth}{typed}{sized}{headers}Connection: close\r\n\r\n"
-        return head.encode("latin-1") + data
+        fields = f"Host: gateway\r\n{auth}{typed}{sized}{headers}Connection: close\r\n"
+        return f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode("latin-1") + data
 
     async def post(
         self, path: str, body: object, *, headers: str = "", key: str = "", timeout: float = 5.0
@@ -324,13 +327,14 @@ async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterato
         changed = msgspec.structs.replace(getattr(config, section), **values)
         config = msgspec.structs.replace(config, **{section: changed})
     async with running(config) as (parts, relay, live):
-        first = await first_start(parts)
-        assert first is not None
+        root = await parts.store.add_user(User(0, "root", ROLES["root"], DEFAULT_GROUP, ENABLED, 1))
+        key = new_token_key()
+        await parts.store.add_token(make_token(parts.vault, root, "first", key, 1))
         await live.catch_up()
         front = Front(config, live, relay)
         sock = bind(config)
         await front.start(sock)
         try:
-            yield Gateway(sock.getsockname()[1], f"sk-{first.token_key}", parts, live, front)
+            yield Gateway(sock.getsockname()[1], f"sk-{key}", parts, live, front)
         finally:
             await front.stop(config.server.grace_s)
