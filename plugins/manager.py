@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -53,14 +54,14 @@ class PluginManager:
         self.plugins: list[Plugin] = []
         blocked = frozenset(disabled)
         for module in builtin:
-            self._load(module.__name__.rpartition(".")[2], "built-in", lambda module=module: module, blocked)
+            self._load(module.__name__.rpartition(".")[2], "built-in", partial(_itself, module), blocked)
         for point in entry_points(group=hookspecs.PROJECT):
             source = f"package {point.dist.name} {point.dist.version}" if point.dist else "package"
             self._load(point.name, source, point.load, blocked)
         for path in _files(folder):
-            self._load(path.stem, str(path), lambda path=path: _import_file(path), blocked)
+            self._load(path.stem, str(path), partial(_import_file, path), blocked)
 
-    def _load(self, name: str, source: str, load, blocked: frozenset[str]) -> None:  # type: ignore[no-untyped-def]
+    def _load(self, name: str, source: str, load: Callable[[], ModuleType], blocked: frozenset[str]) -> None:
         if name in blocked:
             self.plugins.append(Plugin(name, source, "disabled by configuration", disabled=True))
             return
@@ -78,7 +79,7 @@ class PluginManager:
                 self._pluggy.unregister(module)
             self._adapters.clear()
             self._adapters.update(before)
-            self.plugins.append(Plugin(name, source, f"{type(exc).__name__}: {exc}"))
+            self.plugins.append(Plugin(name, source, " ".join(f"{type(exc).__name__}: {exc}".split())))
         else:
             self.plugins.append(Plugin(name, source))
 
@@ -98,6 +99,10 @@ class PluginManager:
         if adapter.name in self._adapters:
             raise ValueError(f"adapter name {adapter.name!r} is taken")
         self._adapters[adapter.name] = adapter
+
+
+def _itself(module: ModuleType) -> ModuleType:
+    return module
 
 
 def _check_version(module: ModuleType) -> None:

@@ -104,11 +104,18 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
         table = _read(path) if path.exists() else {}
     else:
         table = _read(path)
-    config = _convert(table, Config, str(path))
+    config = _checked(_convert(table, Config, str(path)), str(path))
     overrides = _from_environment(environ)
     if overrides:
-        config = _convert(_merged(table, overrides), Config, "environment")
-    _check(config)
+        config = _checked(_convert(_merged(table, overrides), Config, "environment"), "environment")
+    return config
+
+
+def _checked(config: Config, source: str) -> Config:
+    try:
+        check(config)
+    except ConfigError as exc:
+        raise ConfigError(f"{source}: {exc}") from exc
     return config
 
 
@@ -137,12 +144,15 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
 
 def _value(name: str, text: str, kind: object) -> Any:
     if kind == tuple[str, ...]:
-        return [item.strip() for item in text.split(",") if item.strip()]
-    if kind in (int, float, bool):
+        if not text.startswith("["):
+            return [item.strip() for item in text.split(",") if item.strip()]
+        kind = list[str]
+    if kind in (int, float, bool, list[str]):
         try:
             return msgspec.json.decode(text, type=kind)
         except msgspec.DecodeError:
-            word = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
+            words = {int: "a whole number", float: "a number", bool: "true or false"}
+            word = words.get(kind, 'a,b,c or ["a", "b"]')
             raise ConfigError(f"environment: {name}={text!r}: expected {word}") from None
     return text
 
@@ -159,6 +169,8 @@ def _merged(table: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict
 
 
 T = TypeVar("T")
+
+_SECRETS = frozenset({"data.secret_key"})
 
 _REMEDIES = (
     (r"Expected `(int|float|int \| float|number)`, got `str`", "remove the quotes"),
@@ -180,7 +192,7 @@ def _convert(table: dict[str, Any], kind: type[T], source: str) -> T:
         if unknown:
             key = unknown[1]
             where = ".".join(part for part in (where.removeprefix("$"), key) if part)
-        value = _look_up(table, where)
+        value = "..." if where in _SECRETS else _look_up(table, where)
         remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, message)), "")
         raise ConfigError(
             f"{source}: {where} = {value!r}: {_lower(message)}" + (f"; {remedy}" if remedy else "")
@@ -199,8 +211,8 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _check(config: Config) -> None:
-    """Refuse values that have the right type and make no sense."""
+def check(config: Config) -> None:
+    """Refuse values that have the right type and make no sense. Raises ConfigError."""
     server, upstream = config.server, config.upstream
     if not 0 <= server.port <= 65535:
         raise ConfigError(f"server.port = {server.port}: expected 0 to 65535")

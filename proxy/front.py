@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from . import pages
 from .answer import Answer
@@ -97,7 +97,7 @@ class Front:
             raise
         except TimeoutError:
             record.problem = "the client took nothing for too long"
-            answer.cut()
+            answer.abort()
         except Exception:
             log.exception("request failed request_id=%s", answer.request_id)
             record.problem = "internal error"
@@ -165,9 +165,9 @@ class _Reader(BodyReader):
             await self._request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         content = self._request.content
         size = 0
-        while True:
+        while not content.at_eof():
             try:
-                piece = content.read_nowait() if content.total_bytes > size else b""
+                piece = content.read_nowait()
                 if not piece:
                     async with asyncio.timeout(self._idle_s):
                         piece = await content.readany()
@@ -175,8 +175,6 @@ class _Reader(BodyReader):
                 raise GatewayError(408, "the body did not arrive in time", code="body_timeout") from None
             except (web.RequestPayloadError, ConnectionError):
                 raise GatewayError(400, "the body broke off or is badly framed", code="bad_body") from None
-            if not piece:
-                return
             size += len(piece)
             if size > self.max_bytes:
                 raise self.too_large()
@@ -239,6 +237,16 @@ class _Connection(RequestHandler):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # aiohttp queues a framing error as if it were the next request; the body being read must fail now.
+        request = self._current_request
+        if request is None or not self._messages or not isinstance(self._messages[-1][0], _ErrInfo):
+            return
+        if not request.content.is_eof() and request.content.exception() is None:
+            request.content.set_exception(web.RequestPayloadError("bad framing"))
+            request.content.feed_eof()
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -260,6 +268,9 @@ class _Connection(RequestHandler):
 
 def _log(record: Record, answer: Answer, received_at: float) -> None:
     """Write the request's one line. Nothing of what was said, and no key, is in it."""
+    level = logging.WARNING if answer.status >= 500 else logging.INFO
+    if not requests_log.isEnabledFor(level):
+        return
     values = {
         "request_id": record.request_id,
         "endpoint": record.endpoint,
@@ -275,7 +286,6 @@ def _log(record: Record, answer: Answer, received_at: float) -> None:
         "problem": record.problem or None,
     }
     shown = {name: value for name, value in values.items() if value is not None and value != ""}
-    level = logging.WARNING if answer.status >= 500 else logging.INFO
     text = " ".join(f"{name}={_shown(value)}" for name, value in shown.items())
     requests_log.log(level, "request %s", text, extra=shown)
 

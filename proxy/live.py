@@ -7,6 +7,7 @@ moves, which is looked at ten times a second and, so that nothing new is ever re
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
@@ -40,11 +41,12 @@ class Live:
         self._owner = Owner()
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._reported_at = 0.0
+        self._loading = asyncio.Lock()
         self._known: dict[bytes, tuple[Token, User] | None] = {}
         self.snapshot: Snapshot = EMPTY
 
     async def __aenter__(self) -> Live:
-        await self._load(await self._store.generation())
+        await self.catch_up()
         self._owner.repeat(self._watch, POLL_S, "store watch")
         return self
 
@@ -53,12 +55,14 @@ class Live:
         await self._store.forget_instance(self._name)
 
     async def catch_up(self) -> bool:
-        """Load what has changed in the store; says whether anything had."""
-        generation = await self._store.generation()
-        if generation == self.snapshot.generation:
-            return False
-        await self._load(generation)
-        return True
+        """Load what has changed in the store; says whether anything has since the call, whoever loaded it."""
+        before = self.snapshot
+        async with self._loading:
+            generation = await self._store.generation()
+            if generation == self.snapshot.generation:
+                return self.snapshot is not before
+            await self._load(generation)
+            return True
 
     async def principal(self, key: str, address: str, now: float) -> Principal:
         """Return who holds this key. Raises GatewayError 401 or 403."""
@@ -75,11 +79,15 @@ class Live:
         found = self._known.get(key_hash)
         if found is not None:
             return found
-        if key_hash in self._known and not await self.catch_up():
-            return None
+        if key_hash in self._known:
+            await self.catch_up()
+            if key_hash in self._known:  # still: another task may have loaded the change meanwhile
+                return self._known[key_hash]
         if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()
-        found = self._known[key_hash] = await self._store.token_by_hash(key_hash)
+            self._known = {}
+        # A load puts a new dict in place, so what was read before it cannot get into the new one.
+        known = self._known
+        found = known[key_hash] = await self._store.token_by_hash(key_hash)
         return found
 
     async def _watch(self) -> None:
@@ -93,7 +101,7 @@ class Live:
         snapshot = build(generation, rows, self._adapters)
         for channel_id, problem in snapshot.problems.items():
             log.warning("channel not in use channel=%d problem=%s", channel_id, problem)
-        self._known.clear()
+        self._known = {}
         self.snapshot = snapshot
         await self._report()
 

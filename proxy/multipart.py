@@ -13,7 +13,11 @@ from ..plugins import BodyError
 
 _MAX_FIELD_BYTES = 1024
 _MAX_PART_HEAD = 16 * 1024
-_NAME = re.compile(rb'(?:^|[;\s])name="([^"]*)"|(?:^|[;\s])name=([^;\s"]+)', re.IGNORECASE)
+_DELIMITER_EXTRA = 24
+"""Longest delimiter without its boundary: line breaks, dashes, padding."""
+
+_DISPOSITION = re.compile(rb"\r\ncontent-disposition:((?:[^\r\n]|\r\n[ \t])*)", re.IGNORECASE)
+_PARAMETER = re.compile(rb';\s*([^=;\s"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]*))')
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^;\s"]{1,70}))', re.IGNORECASE)
 
 
@@ -40,6 +44,13 @@ class FormScanner:
     span: tuple[int, int] = (0, 0)
     at_end: bool = False
     _at: int = 0
+    _begun: bool = False
+
+    def __post_init__(self) -> None:
+        # Only a whole line is a delimiter: a file may hold the same characters elsewhere.
+        self._delimiter = re.compile(
+            rb"(?:\A|\r\n)--" + re.escape(self.boundary) + rb"(--|[ \t]{0,16}\r\n)"
+        )
 
     def feed(self, data: bytes) -> None:
         """Take another piece. Raises BodyError if this is no form, or the field is too long."""
@@ -54,31 +65,32 @@ class FormScanner:
 
     def _part(self) -> bool:
         """Look at the part that begins at the delimiter at `_at`; False if more bytes are needed."""
-        delimiter = b"--" + self.boundary
-        begin = self.seen.find(delimiter, self._at)
-        if begin < 0:
-            if len(self.seen) > _MAX_PART_HEAD and self._at == 0:
+        delimiter = self._delimiter.search(self.seen, self._at)
+        if delimiter is None:
+            if len(self.seen) > _MAX_PART_HEAD and not self._begun:
                 raise BodyError("the form does not begin with its boundary")
-            self._at = max(self._at, len(self.seen) - len(delimiter) - 4)
+            self._at = max(self._at, len(self.seen) - len(self.boundary) - _DELIMITER_EXTRA)
             return False
-        after = begin + len(delimiter)
-        if self.seen[after : after + 2] == b"--":
+        self._begun = True
+        if delimiter[1] == b"--":
             self.at_end = True
             return False
+        self._at = delimiter.start()
+        after = delimiter.end() - 2  # its line break is where the part's head begins
         head_end = self.seen.find(b"\r\n\r\n", after)
         if head_end < 0:
             if len(self.seen) - after > _MAX_PART_HEAD:
                 raise BodyError("a part of the form has no end of its head")
             return False
         start = head_end + 4
-        name = _NAME.search(self.seen, after, head_end)
-        if name is None or (name[1] or name[2]) != self.wanted:
+        if _name_in(bytes(self.seen[after:head_end])) != self.wanted:
             self._at = start
             return True
-        end = self.seen.find(b"\r\n" + delimiter, start)
-        if end < 0:
-            if len(self.seen) - start > _MAX_FIELD_BYTES:
-                raise BodyError(f"the field {self.wanted.decode()!r} is too long", self.wanted.decode())
+        next_one = self._delimiter.search(self.seen, start)
+        end = next_one.start() if next_one else len(self.seen)
+        if end - start > _MAX_FIELD_BYTES:
+            raise BodyError(f"the field {self.wanted.decode()!r} is too long", self.wanted.decode())
+        if next_one is None:
             return False
         try:
             self.value = self.seen[start:end].decode()
@@ -86,3 +98,13 @@ class FormScanner:
             raise BodyError(f"the field {self.wanted.decode()!r} is not UTF-8", self.wanted.decode()) from exc
         self.span = (start, end)
         return False
+
+
+def _name_in(head: bytes) -> bytes | None:
+    """The field name in a part's head. Text in quotes, such as a file's name, is no parameter."""
+    disposition = _DISPOSITION.search(head)
+    for key, quoted, plain in _PARAMETER.findall(disposition[1]) if disposition else ():
+        if key.lower() == b"name":
+            name: bytes = quoted or plain
+            return name
+    return None

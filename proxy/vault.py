@@ -12,6 +12,7 @@ import os
 import secrets
 import string
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -47,7 +48,7 @@ class Vault:
         """Decrypt. Raises ConfigError if the value was sealed with another key, or tampered with."""
         try:
             plain = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], purpose.encode())
-        except InvalidTag as exc:
+        except (InvalidTag, ValueError) as exc:  # ValueError: cut short
             raise ConfigError(
                 f"the secret key does not open the {purpose} in the database;"
                 f" restore {KEY_FILE} from the same backup"
@@ -64,11 +65,19 @@ def open_vault(data_dir: Path, secret_key: str = "") -> Vault:
         return Vault(_read_key(path))
     except FileNotFoundError:
         pass
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    whole = data_dir / f".{KEY_FILE}.{secrets.token_hex(4)}"
+    handle = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(secrets.token_hex(32) + "\n")
         file.flush()
         os.fsync(file.fileno())
+    # Linked into place: of two processes that start at once, both take the key of the first.
+    with suppress(FileExistsError):
+        try:
+            os.link(whole, path)
+        except (PermissionError, NotImplementedError):  # a file system without links
+            whole.rename(path)
+    whole.unlink(missing_ok=True)
     return Vault(_read_key(path))
 
 

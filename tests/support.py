@@ -28,6 +28,9 @@ from canalgate.proxy.vault import new_token_key
 CUT = object()
 """In a script: close the connection here."""
 
+TURN = object()
+"""In a script: let what was written arrive before the next piece, so that it is read by itself."""
+
 RESET = object()
 """In a script: abort the connection with a reset."""
 
@@ -96,7 +99,9 @@ class Provider:
                     if step is RESET:
                         writer.transport.abort()
                         return
-                    if isinstance(step, float):
+                    if step is TURN:
+                        await asyncio.sleep(0)
+                    elif isinstance(step, float):
                         await self._sleep(reader, step)
                     else:
                         writer.write(step)

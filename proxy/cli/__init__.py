@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from ... import __version__
 from ..config import load
@@ -19,7 +20,10 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 done, 1 failed, 2 wrong usage."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if any("\ud800" <= sign <= "\udfff" for text in given for sign in text):
+        parser.error("the arguments are not valid UTF-8")
+    options = parser.parse_args(given)
     if not hasattr(options, "run"):
         options.parser.print_help()
         return EXIT_USAGE
@@ -33,8 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="canalgate",
         description="One address and one key for every model provider.",
         epilog="Start with `canalgate serve`; it prints what to do next.",

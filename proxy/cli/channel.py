@@ -21,7 +21,7 @@ from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
 from ..routing import pinned
 from ..store import StoreError
 from ..upstream.pool import check_proxy
-from .command import Commands, names, on_installation
+from .command import Commands, names, on_installation, row_id
 from .output import add_json_option, say_when_live, show
 
 _TEST_BODIES: dict[str, dict[str, Any]] = {
@@ -47,7 +47,7 @@ def add_commands(commands: Commands) -> None:
     listing.set_defaults(run=on_installation(_list))
 
     edit = verbs.add_parser("edit", help="change what is given, leave the rest")
-    edit.add_argument("id", type=int)
+    edit.add_argument("id", type=row_id)
     edit.add_argument("--name", help="what people call it")
     edit.add_argument("--type", help="adapter")
     _add_fields(edit)
@@ -55,17 +55,17 @@ def add_commands(commands: Commands) -> None:
 
     for verb, status in (("enable", ENABLED), ("disable", DISABLED)):
         change = verbs.add_parser(verb, help=f"{verb} a channel")
-        change.add_argument("id", type=int)
+        change.add_argument("id", type=row_id)
         change.set_defaults(run=on_installation(_set_status), status=status)
 
     test = verbs.add_parser("test", help="send a small real request through a channel")
-    test.add_argument("id", type=int)
+    test.add_argument("id", type=row_id)
     test.add_argument("--model", help="model to ask (default: the channel's first)")
     test.add_argument("--endpoint", choices=sorted(_TEST_BODIES), default="chat/completions")
     test.set_defaults(run=lambda config, options: asyncio.run(_test(config, options)))
 
     remove = verbs.add_parser("remove", help="delete a channel")
-    remove.add_argument("id", type=int)
+    remove.add_argument("id", type=row_id)
     remove.set_defaults(run=on_installation(_remove))
 
 

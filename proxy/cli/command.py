@@ -33,3 +33,13 @@ def on_installation(work: Work) -> Run:
 def names(text: str | None) -> tuple[str, ...]:
     """Split a list like A,B; doubles are dropped, order is kept."""
     return tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+
+
+def row_id(text: str) -> int:
+    """Read the id of a channel or token. Raises ValueError for what can be none."""
+    if not 0 < int(text) < 2**63:
+        raise ValueError
+    return int(text)
+
+
+row_id.__name__ = "id"  # argparse says "invalid id value: 'x'"

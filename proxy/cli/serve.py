@@ -8,7 +8,7 @@ import sys
 
 import msgspec
 
-from ..config import Config
+from ..config import Config, check
 from ..host import ROOT_NAME, Ready, serve
 from ..logs import logging_to_stderr
 from ..snapshot import DEMO_CHANNEL_ID
@@ -36,7 +36,9 @@ def _with_options(config: Config, options: argparse.Namespace) -> Config:
     given = {name: getattr(options, name) for name in ("host", "port") if getattr(options, name) is not None}
     server = msgspec.structs.replace(config.server, **given)
     data = msgspec.structs.replace(config.data, dir=options.data) if options.data else config.data
-    return msgspec.structs.replace(config, server=server, data=data)
+    config = msgspec.structs.replace(config, server=server, data=data)
+    check(config)
+    return config
 
 
 def _run_loop(config: Config) -> None:

@@ -13,7 +13,7 @@ from ..host import ROOT_NAME, Opened, make_token
 from ..records import DISABLED, ENABLED
 from ..store import StoreError
 from ..vault import TOKEN_PREFIX, new_token_key
-from .command import Commands, names, on_installation
+from .command import Commands, names, on_installation, row_id
 from .output import add_json_option, say_when_live, show
 
 _UNITS = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -43,7 +43,7 @@ def add_commands(commands: Commands) -> None:
         change = verbs.add_parser(
             verb, help="stop a token from working" if status == DISABLED else "let it work again"
         )
-        change.add_argument("id", type=int)
+        change.add_argument("id", type=row_id)
         change.set_defaults(run=on_installation(_set_status), status=status)
 
 
@@ -85,7 +85,7 @@ async def _set_status(parts: Opened, options: argparse.Namespace) -> None:
 def _expiry(text: str | None, now: int) -> int | None:
     if text is None:
         return None
-    if span := re.fullmatch(r"(\d{1,6})([hdw])", text):
+    if span := re.fullmatch(r"(\d{1,4})([hdw])", text):
         return now + int(span[1]) * _UNITS[span[2]]
     try:
         end = int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())

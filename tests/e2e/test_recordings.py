@@ -67,15 +67,16 @@ class Case:
             return True
         return self.error_class is not None and not self.is_sse
 
-    def answer(self, how: str) -> list[bytes]:
-        """The HTTP answer, cut as `how` says; JSON is not cut."""
+    def answer(self, how: str) -> list[object]:
+        """The HTTP answer, cut as `how` says into chunks and reads alike; JSON is not cut."""
         body = (self.path / self.response).read_bytes()
         typed = f"content-type: {self.content_type}\r\n" if self.content_type else ""
         head = f"HTTP/1.1 {self.status} X\r\n{typed}"
         if not self.is_sse:
             return [f"{head}content-length: {len(body)}\r\n\r\n".encode() + body]
-        pieces = b"".join(map(chunk, support.cuts(body, how)))
-        return [f"{head}transfer-encoding: chunked\r\n\r\n".encode(), pieces + STREAM_END]
+        start = f"{head}transfer-encoding: chunked\r\n\r\n".encode()
+        pieces = [start, *map(chunk, support.cuts(body, how)), STREAM_END]
+        return [step for piece in pieces for step in (piece, support.TURN)]
 
 
 def load(path: Path) -> Case | None:

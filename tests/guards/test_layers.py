@@ -1,0 +1,138 @@
+"""Imports go downwards: plugins know nobody, adapters know plugins' public names, proxy has floors."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+from canalgate import plugins
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FLOORS = {
+    # Values and small tools.
+    "errors": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0,
+    "config": 1, "vault": 1, "snapshot": 1, "answer": 1, "inbound": 1, "endpoints": 1,
+    # Decisions and input and output, each on its own.
+    "logs": 2, "auth": 2, "routing": 2, "transfer": 2, "store.store": 2, "upstream.connection": 2,
+    "store": 3, "upstream.pool": 3, "pages": 3,
+    "upstream": 4, "live": 4,
+    # A request, the server, the process.
+    "relay": 5, "front": 6, "host": 7,
+    # What people type.
+    "cli.command": 8, "cli.output": 8,
+    "cli.channel": 9, "cli.check": 9, "cli.serve": 9, "cli.token": 9, "cli.user": 9,
+    "cli": 10,
+}  # fmt: skip
+"""Floor of each module of proxy. A module imports only from floors below its own."""
+
+ADAPTER_FLOORS = {"sse": 0, "usage": 0, "failures": 0, "openai": 1, "demo": 1}
+"""Floor of each adapter; one that is not named is of floor 2, on `openai` and what is below."""
+
+IMPURE = {"asyncio", "aiohttp", "socket", "time", "random", "os", "logging"}
+
+ONLY_IN = {"aiohttp": {"proxy/front.py"}, "canalgate.adapters": {"proxy/host.py"}}
+
+
+def modules(package):
+    """Every module of a package as a dotted name below it."""
+    for path in sorted((ROOT / package).rglob("*.py")):
+        yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def imports(module):
+    """Pairs (module, name) that a module imports; `name` is empty for `import module`."""
+    path = ROOT / Path(*module.split("."))
+    is_package = path.is_dir()
+    path = path / "__init__.py" if is_package else path.with_suffix(".py")
+    parts = ["canalgate", *module.split(".")]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {(alias.name, "") for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = parts[: len(parts) - node.level + is_package] if node.level else []
+            source = ".".join([*base, *filter(None, [node.module])])
+            for alias in node.names:
+                below = f"{source}.{alias.name}"
+                is_module = below.startswith("canalgate.") and exists(below.removeprefix("canalgate."))
+                found.add((below, "") if is_module else (source, alias.name))
+    return found
+
+
+def exists(module):
+    path = ROOT / Path(*module.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def targets(module):
+    return {source for source, _ in imports(module)}
+
+
+def ours(module, package):
+    """What a module imports of one of our packages, without the package's name."""
+    start = f"canalgate.{package}."
+    return {source.removeprefix(start) for source in targets(module) if source.startswith(start)}
+
+
+PROXY = [name.removeprefix("proxy.") for name in modules("proxy") if name != "proxy"]
+ADAPTERS = [name.removeprefix("adapters.") for name in modules("adapters") if name != "adapters"]
+EVERYTHING = [*modules("plugins"), *modules("adapters"), *modules("proxy")]
+
+
+def test_every_module_of_proxy_has_a_floor_and_every_floor_a_module():
+    assert set(PROXY) == set(FLOORS)
+
+
+@pytest.mark.parametrize("name", PROXY)
+def test_a_module_of_proxy_imports_only_from_floors_below(name):
+    upwards = {other for other in ours(f"proxy.{name}", "proxy") if FLOORS[other] >= FLOORS.get(name, 0)}
+    assert not upwards
+
+
+@pytest.mark.parametrize("module", list(modules("plugins")))
+def test_plugins_import_neither_adapters_nor_proxy(module):
+    assert not [source for source in targets(module) if source.startswith("canalgate")
+                and not source.startswith("canalgate.plugins")]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_an_adapter_imports_of_the_package_only_plugins_and_adapters(name):
+    used = {source for source in targets(f"adapters.{name}") if source.startswith("canalgate")}
+    allowed = ("canalgate.adapters.",)
+    assert not {source for source in used - {"canalgate.plugins"} if not source.startswith(allowed)}
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_an_adapter_takes_only_public_names_of_plugins(name):
+    taken = {alias for source, alias in imports(f"adapters.{name}") if source == "canalgate.plugins"}
+    assert taken <= set(plugins.__all__)
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_an_adapter_imports_only_adapters_below(name):
+    own = ADAPTER_FLOORS.get(name, 2)
+    assert not [o for o in ours(f"adapters.{name}", "adapters") if ADAPTER_FLOORS.get(o, 2) >= own]
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_an_adapter_makes_no_input_or_output(name):
+    assert not {source.partition(".")[0] for source in targets(f"adapters.{name}")} & IMPURE
+
+
+@pytest.mark.parametrize("wanted", sorted(ONLY_IN))
+def test_what_few_may_import_nobody_else_does(wanted):
+    users = {
+        path_of(module)
+        for module in EVERYTHING
+        for source in targets(module)
+        if source == wanted or source.startswith(f"{wanted}.")
+        if not (wanted == "canalgate.adapters" and module.startswith("adapters"))
+    }
+    assert users <= ONLY_IN[wanted]
+
+
+def path_of(module):
+    path = Path(*module.split("."))
+    return f"{path}/__init__.py" if (ROOT / path).is_dir() else f"{path}.py"
