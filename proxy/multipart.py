@@ -48,9 +48,7 @@ class FormScanner:
 
     def __post_init__(self) -> None:
         # Only a whole line is a delimiter: a file may hold the same characters elsewhere.
-        self._delimiter = re.compile(
-            rb"(?:\A|\r\n)--" + re.escape(self.boundary) + rb"(--|[ \t]{0,16}\r\n)"
-        )
+        self._delimiter = re.compile(rb"(?:\A|\r\n)--" + re.escape(self.boundary) + rb"(--|[ \t]{0,16}\r\n)")
 
     def feed(self, data: bytes) -> None:
         """Take another piece. Raises BodyError if this is no form, or the field is too long."""

@@ -64,8 +64,8 @@ def test_print_is_for_the_command_line_only(path):
 def test_a_silenced_check_has_a_code_and_a_reason(path):
     with tokenize.open(path) as file:
         comments = [t for t in tokenize.generate_tokens(file.readline) if t.type == tokenize.COMMENT]
-    bad = [c.start[0] for c in comments if SILENCED.search(c.string) and not SILENCED_WELL.search(c.string)]
-    assert not bad
+    silenced = [comment for comment in comments if SILENCED.search(comment.string)]
+    assert not [comment.start[0] for comment in silenced if not SILENCED_WELL.search(comment.string)]
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
