@@ -185,6 +185,7 @@ _STATUSES: Mapping[int, tuple[ErrorKind, str]] = {
     403: (_MODEL, ""),
     404: (_MODEL, ""),
     405: (_MODEL, ""),
+    407: (_MODEL, ""),  # a proxy on the way wants a password: ours to give, not the client's
     408: (_FAULT, ""),
     424: (_FAULT, ""),
     429: (_RATE, ""),

@@ -113,6 +113,8 @@ class Front:
     async def _answer(
         self, request: web.BaseRequest, answer: Answer, record: Record, received_at: float
     ) -> None:
+        if request.version < (1, 0):
+            raise GatewayError(400, "this is not a valid HTTP request", code="bad_http")
         fields = _fields(request)
         route = match(request.method, request.path)
         address = client_address(

@@ -12,7 +12,6 @@ import os
 import secrets
 import string
 from base64 import b64decode, b64encode
-from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -62,23 +61,30 @@ def open_vault(data_dir: Path, secret_key: str = "") -> Vault:
         return Vault(bytes.fromhex(secret_key))
     path = data_dir / KEY_FILE
     try:
+        if not path.exists():
+            _make_key(path)
         return Vault(_read_key(path))
-    except FileNotFoundError:
-        pass
-    whole = data_dir / f".{KEY_FILE}.{secrets.token_hex(4)}"
+    except OSError as exc:
+        raise ConfigError(
+            f"{path}: {exc.strerror}; it must be readable by the user who runs canalgate"
+        ) from exc
+
+
+def _make_key(path: Path) -> None:
+    """Make a key file, whole or not at all; of two processes that start at once both keep the first's."""
+    whole = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     handle = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(secrets.token_hex(32) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    # Linked into place: of two processes that start at once, both take the key of the first.
-    with suppress(FileExistsError):
-        try:
-            os.link(whole, path)
-        except (PermissionError, NotImplementedError):  # a file system without links
-            whole.rename(path)
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        pass
+    except (PermissionError, NotImplementedError):  # a file system without links
+        whole.rename(path)
     whole.unlink(missing_ok=True)
-    return Vault(_read_key(path))
 
 
 def _read_key(path: Path) -> bytes:

@@ -39,7 +39,7 @@ async def open_store(data_dir: Path, vault: Vault) -> AsyncIterator[Store]:
     try:
         async with _connect(path) as writer, _connect(path) as reader:
             store = Store(writer, reader, vault)
-            await _migrate(writer)
+            await _migrate(writer, path)
             yield store
     except sqlite3.DatabaseError as exc:
         raise ConfigError(f"{path}: {exc}; check that it is a canalgate database and can be written") from exc
@@ -275,7 +275,7 @@ async def _connect(path: Path) -> AsyncIterator[aiosqlite.Connection]:
         yield connection
 
 
-async def _migrate(writer: aiosqlite.Connection) -> None:
+async def _migrate(writer: aiosqlite.Connection, path: Path) -> None:
     """Run the migrations this database has not seen, each in a transaction, in order of their numbers."""
     folder = files("canalgate.proxy.store") / "migrations"
     scripts = sorted(
@@ -289,7 +289,7 @@ async def _migrate(writer: aiosqlite.Connection) -> None:
         done = int(row[0]) if row else 0
         if done > len(scripts):
             await writer.execute("ROLLBACK")
-            raise ConfigError("the database was written by a newer canalgate; update the program")
+            raise ConfigError(f"{path}: written by a newer canalgate; update the program")
         if number <= done:
             await writer.execute("ROLLBACK")
             continue

@@ -120,6 +120,7 @@ def test_an_error_body_of_any_shape_is_read(body, failure):
         (Failure(code="odd"), 422, ErrorKind.REQUEST, "odd"),
         (Failure(), 401, ErrorKind.CREDENTIAL, ""),
         (Failure(), 402, ErrorKind.BALANCE, ""),
+        (Failure(), 407, ErrorKind.MODEL, ""),
         (Failure(code="invalid_api_key"), 402, ErrorKind.BALANCE, ""),
         (Failure(), 403, ErrorKind.MODEL, ""),
         (Failure(), 404, ErrorKind.MODEL, ""),

@@ -101,7 +101,7 @@ CLOSING = set(BEFORE) - {
 
 
 async def is_left_alone(provider, *, kept):
-    """Whether the provider's connections are closed, or kept for the next request where that is right."""
+    """Whether the provider's connections are closed, or kept where that is right."""
     for _ in range(50):
         if kept or not provider.tasks:
             return True

@@ -160,7 +160,7 @@ async def test_a_client_that_leaves_never_makes_half_a_form_look_whole(gateway, 
 
 
 async def test_a_body_broken_in_mid_form_never_looks_whole_to_the_provider(gateway, upload):
-    data = top(gateway, AUDIO, "Transfer-Encoding: chunked") + chunk(part("model", b"u"))
+    data = top(gateway, AUDIO, "Transfer-Encoding: chunked") + chunk(part("model", b"u") + FILE)
     async with sending(gateway, data) as (reader, writer):
         await upload.until(b'name="model"')
         writer.write(b"ZZ\r\n")

@@ -107,6 +107,8 @@ BAD_HTTP = {
     "garbage": f"\x00\x01 {SECRET}\r\n\r\n".encode(),
     "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + SECRET.encode(),
     "bad version": head(f"Authorization: {SECRET}", first="GET / HTTP/x"),
+    "version before 1.0": head(f"Authorization: {SECRET}", first="GET / HTTP/0.9"),
+    "no version": b"GET /\r\n\r\n",
     "bad header name": head(f"Bad Name: {SECRET}"),
     "header without colon": head(SECRET),
     "line folding": head("X-A: b", f" {SECRET}"),

@@ -120,3 +120,9 @@ def test_generated_secrets_are_long_and_never_the_same(make):
     made = {make() for _ in range(100)}
     assert len(made) == 100
     assert min(map(len, made)) >= 20
+
+
+def test_a_key_file_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "secret.key").mkdir()
+    with pytest.raises(ConfigError, match=r"secret\.key: .*must be readable"):
+        open_vault(tmp_path)
