@@ -250,15 +250,17 @@ class Store:
     @asynccontextmanager
     async def _transaction(self, *, bump: bool = False) -> AsyncIterator[None]:
         async with self._lock:
-            await self._writer.execute("BEGIN IMMEDIATE")
             try:
+                await self._writer.execute("BEGIN IMMEDIATE")
                 yield
                 if bump:
                     await self._writer.execute("UPDATE state SET generation = generation + 1 WHERE id = 1")
+                await self._writer.execute("COMMIT")
             except BaseException:
-                await self._writer.execute("ROLLBACK")
+                # A cancelled statement still runs in the connection's thread, this one after it; it does
+                # nothing where no transaction is open.
+                await self._writer.rollback()
                 raise
-            await self._writer.execute("COMMIT")
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """What is kept, and that it can be kept."""
 
+import asyncio
 import sqlite3
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -178,3 +179,14 @@ async def test_two_programs_can_write_at_once(tmp_path, store):
             await store.add_user(replace(USER, name=f"a{number}"))
             await other.add_user(replace(USER, name=f"b{number}"))
         assert len(await store.users()) == 20
+
+
+async def test_a_write_cancelled_at_any_moment_leaves_the_next_one_alone(store):
+    for turns in range(40):
+        writing = asyncio.ensure_future(store.report_instance("a", 1, 1000))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        await store.add_user(replace(USER, name=f"user{turns}"))
+    assert len(await store.users()) == 40
