@@ -25,7 +25,7 @@ from .endpoints import Route, match
 from .errors import GatewayError, internal
 from .inbound import BodyReader, Inbound, new_request_id
 from .live import Live
-from .relay import Record, Relay
+from .relay import Client, Record, Relay
 
 log = logging.getLogger(__name__)
 requests_log = logging.getLogger("canalgate.request")
@@ -127,7 +127,8 @@ class Front:
         settings = self._config.server
         record.endpoint = route.endpoint or record.endpoint
         reader = _Reader(request, settings.max_body_bytes, settings.body_idle_s)
-        await self._relay.relay(route, inbound, reader, answer, request.writer.drain, record)
+        client = Client(inbound, reader, answer, request.writer.drain, settings.send_idle_s, record)
+        await self._relay.relay(route, client)
 
     async def _page(self, route: Route, inbound: Inbound) -> object:
         if route.page == "live":

@@ -61,6 +61,25 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """The client's side of one request.
+
+    `drain` waits until the client has taken enough of what was written; it gets `idle_s` seconds for that.
+    """
+
+    inbound: Inbound
+    reader: BodyReader
+    answer: Answer
+    drain: Drain
+    idle_s: float
+    record: Record
+
+    async def take(self, transfer: Transfer) -> None:
+        """Take an answer to its end. Raises what Transfer.wait raises."""
+        await transfer.wait(self.drain, self.idle_s)
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A request understood: its model, and its body or the form whose beginning has been read."""
 
@@ -86,21 +105,19 @@ class Relay:
         """Return who asks. Raises GatewayError 401 or 403."""
         return await self._live.principal(auth.client_key(inbound.headers), inbound.address, time.time())
 
-    async def relay(
-        self, route: Route, inbound: Inbound, reader: BodyReader, answer: Answer, drain: Drain, record: Record
-    ) -> None:
+    async def relay(self, route: Route, client: Client) -> None:
         """Serve one request of a provider's endpoint. Raises GatewayError as long as nothing was sent."""
-        assert route.endpoint is not None
-        principal = await self.principal(inbound)
+        record = client.record
+        principal = await self.principal(client.inbound)
         record.token = principal.token.id
-        reader.check_length()
+        client.reader.check_length()
         try:
-            asked = await read_request(route, inbound, reader)
+            asked = await read_request(route, client.inbound, client.reader)
             record.model = asked.model
             auth.admit_model(principal, asked.model)
             lane = await self._lane(principal, asked)
             record.channel = lane.row.id
-            await self._serve(lane, asked, inbound, reader, answer, drain, record)
+            await self._serve(lane, asked, client)
         except BodyError as exc:
             raise bad_body(exc) from exc
         except UpstreamError as exc:
@@ -120,22 +137,13 @@ class Relay:
             found = routing.candidates(self._live.snapshot, group, asked.model, asked.endpoint, self._rng)
         return found[0]
 
-    async def _serve(
-        self,
-        lane: Lane,
-        asked: Asked,
-        inbound: Inbound,
-        reader: BodyReader,
-        answer: Answer,
-        drain: Drain,
-        record: Record,
-    ) -> None:
-        call = make_call(lane, asked, inbound.request_id)
+    async def _serve(self, lane: Lane, asked: Asked, client: Client) -> None:
+        call = make_call(lane, asked, client.inbound.request_id)
         fresh = asked.form is not None  # a form cannot be sent twice, so no connection that may be dead
         while True:
-            transfer = Transfer(lane.adapter, call, answer, self._config.upstream.max_reply_bytes)
+            transfer = Transfer(lane.adapter, call, client.answer, self._config.upstream.max_reply_bytes)
             try:
-                await self._attempt(lane, call, asked, inbound, reader, transfer, drain, fresh)
+                await self._attempt(lane, call, asked, client, transfer, fresh)
                 return
             except StaleConnection:
                 if fresh:
@@ -145,52 +153,34 @@ class Relay:
                 exc.message = without_secrets(exc.message, lane)
                 raise
             finally:
-                if transfer.first_byte_at is not None:
-                    record.first_byte_ms = round((transfer.first_byte_at - inbound.received_at) * 1000)
-                record.usage = transfer.usage
-                if transfer.cut is not None:
-                    record.problem = f"cut: {without_secrets(transfer.cut.message, lane)}"
+                _note(client, transfer, lane)
 
     async def _attempt(
-        self,
-        lane: Lane,
-        call: Call,
-        asked: Asked,
-        inbound: Inbound,
-        reader: BodyReader,
-        transfer: Transfer,
-        drain: Drain,
-        fresh: bool,
+        self, lane: Lane, call: Call, asked: Asked, client: Client, transfer: Transfer, fresh: bool
     ) -> None:
-        idle_s = self._config.server.send_idle_s
         local = lane.adapter.answer(call)
         if local is not None:
-            await beside(transfer.wait(drain, idle_s), _play(local, transfer))
+            await beside(client.take(transfer), _play(local, transfer))
             return
         request = lane.adapter.request(call)
-        fields = headers.to_upstream(inbound.headers, request.headers)
-        upload = Upload(asked, call.upstream_model, reader) if asked.form is not None else None
+        fields = headers.to_upstream(client.inbound.headers, request.headers)
+        upload = Upload(asked, call.upstream_model, client.reader) if asked.form is not None else None
+        length = upload.length if upload else None
         try:
             connection = await self._upstream.send(
-                request,
-                fields,
-                transfer,
-                proxy=lane.row.proxy,
-                fresh=fresh,
-                length=upload.length if upload else None,
+                request, fields, transfer, proxy=lane.row.proxy, fresh=fresh, length=length
             )
         except ValueError as exc:
-            raise UpstreamError(
-                ErrorKind.MODEL, f"the channel's address or key cannot be sent: {exc}"
-            ) from exc
+            problem = f"the channel's address or key cannot be sent: {exc}"
+            raise UpstreamError(ErrorKind.MODEL, problem) from exc
         transfer.source = connection
         try:
             if upload is None:
-                await transfer.wait(drain, idle_s)
+                await client.take(transfer)
             else:
                 # The answer may come before the form has ended. Half a form must not look whole to a
                 # provider, so a connection whose form broke off is not used again.
-                uploaded = await beside(transfer.wait(drain, idle_s), upload.send(connection))
+                uploaded = await beside(client.take(transfer), upload.send(connection))
                 connection.reusable = connection.reusable and uploaded
         finally:
             self._upstream.release(connection)
@@ -252,6 +242,16 @@ async def _read_form(endpoint: Endpoint, content_type: str, default: str, reader
     if not model:
         raise BodyError("you must provide a 'model'", "model")
     return Asked(endpoint, model, False, content_type, None, form, pieces)
+
+
+def _note(client: Client, transfer: Transfer, lane: Lane) -> None:
+    """Put what an attempt has come to into the request's record."""
+    record = client.record
+    if transfer.first_byte_at is not None:
+        record.first_byte_ms = round((transfer.first_byte_at - client.inbound.received_at) * 1000)
+    record.usage = transfer.usage
+    if transfer.cut is not None:
+        record.problem = f"cut: {without_secrets(transfer.cut.message, lane)}"
 
 
 def without_secrets(text: str, lane: Lane) -> str:
