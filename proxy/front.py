@@ -217,7 +217,7 @@ class _Server(web.Server):
 
 
 class _Connection(RequestHandler):
-    """A client's connection whose first request head must come in time, and whose errors are ours."""
+    """A client's connection whose request heads must come in time, and whose errors are ours."""
 
     __slots__ = ("_head_timeout_s", "_head_timer")
 
@@ -228,14 +228,17 @@ class _Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._head_timer = asyncio.get_running_loop().call_later(self._head_timeout_s, self.force_close)
+        self._await_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.head_arrived()
         super().connection_lost(exc)
 
+    def _await_head(self) -> None:
+        self._head_timer = asyncio.get_running_loop().call_later(self._head_timeout_s, self.force_close)
+
     def head_arrived(self) -> None:
-        """The first head is complete. Later ones are bound by the limit for idle connections."""
+        """A head is complete."""
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -244,6 +247,8 @@ class _Connection(RequestHandler):
         super().data_received(data)
         # aiohttp queues a framing error as if it were the next request; the body being read must fail now.
         request = self._current_request
+        if request is None and not self._messages and self._head_timer is None:
+            self._await_head()  # these bytes begin another head
         if request is None or not self._messages or not isinstance(self._messages[-1][0], _ErrInfo):
             return
         if not request.content.is_eof() and request.content.exception() is None:

@@ -92,13 +92,26 @@ async def test_an_idle_connection_is_closed(tmp_path, provider):
 async def test_a_slow_next_head_is_cut_off_too(tmp_path, provider):
     provider.says(json_answer(ANSWER))
     async with (
-        limited(tmp_path, provider, keepalive_s=0.2) as gateway,
+        limited(tmp_path, provider, head_timeout_s=0.2, keepalive_s=30.0) as gateway,
         connected(gateway) as (reader, writer),
     ):
         writer.write(kept(gateway))
         await read_answer(reader)
         writer.write(b"POST /v1/chat")
-        assert await reader.read() == b""
+        async with asyncio.timeout(2):
+            assert await reader.read() == b""
+
+
+async def test_an_idle_connection_outlives_the_limit_for_a_head(tmp_path, provider):
+    provider.says(json_answer(ANSWER))
+    async with (
+        limited(tmp_path, provider, head_timeout_s=0.2, keepalive_s=30.0) as gateway,
+        connected(gateway) as (reader, writer),
+    ):
+        for _ in range(2):
+            writer.write(kept(gateway))
+            assert (await read_answer(reader)).status == 200
+            await asyncio.sleep(0.4)
 
 
 # Bad HTTP.
