@@ -54,9 +54,18 @@ async def test_a_wrong_key_is_refused(gateway):
 async def test_a_large_body_that_waits_for_100_continue_arrives(gateway, provider):
     provider.says(json_answer(b'{"choices":[1]}'))
     body = b'{"model":"m","messages":["%b"]}' % (b"x" * 1_500_000)
-    expect = ("-H", "Expect: 100-continue")
+    # Left alone, curl sends after a second even if no 100 came; a longer wait ends in --max-time.
+    expect = ("-H", "Expect: 100-continue", "--expect100-timeout", "30")
     assert (await curl(gateway, *expect, "--data-binary", "@-", at(gateway), data=body))[0] == 0
     assert provider.asked[0].body == body
+
+
+async def test_a_wrong_key_with_a_large_body_is_refused_before_it_is_sent(gateway):
+    body = b'{"model":"m","messages":["%b"]}' % (b"x" * 1_500_000)
+    arguments = ("--expect100-timeout", "30", "-o", os.devnull, "-w", "%{http_code} %{size_upload}")
+    expect = ("-H", "Expect: 100-continue", "--data-binary", "@-")
+    said = await curl(gateway, *arguments, *expect, at(gateway), data=body, key="sk-wrong")
+    assert said == (0, b"401 0")
 
 
 async def test_http_1_0_gets_an_unframed_stream(gateway, provider):

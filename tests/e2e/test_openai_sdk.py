@@ -55,6 +55,12 @@ async def test_a_chat_is_answered(client, provider):
     assert provider.asked[0].json["seed"] == 2**53
 
 
+async def test_the_demo_answers_a_chat(demo):
+    answer = await demo.chat.completions.create(model="demo", messages=HI)
+    assert answer.choices[0].message.content.endswith("You said: hi")
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+
+
 async def test_a_stream_is_read_to_its_end(client, provider):
     provider.says(*streamed(delta("he"), delta("llo", "stop"), b"data: [DONE]\n\n"))
     stream = await client.chat.completions.create(model="m", messages=HI, stream=True)
@@ -69,6 +75,30 @@ async def test_usage_comes_only_if_it_was_asked_for(client, provider, wanted):
     seen = [part.usage async for part in stream if part.usage]
     assert [usage.total_tokens for usage in seen] == ([4] if wanted else [])
     assert provider.asked[0].json["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_usage_comes_from_the_demo_only_if_it_was_asked_for(demo, wanted):
+    more = {"stream_options": {"include_usage": True}} if wanted else {}
+    stream = await demo.chat.completions.create(model="demo", messages=HI, stream=True, **more)
+    assert len([part async for part in stream if part.usage]) == wanted
+
+
+async def test_parallel_tool_calls_of_a_provider_stream_unchanged(client, provider):
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    function = {"name": "look_up", "arguments": ""}
+    calls = [
+        {"index": 0, "id": "call_a", "type": "function", "function": function},
+        {"index": 0, "function": {"arguments": '{"city":'}},
+        {"index": 1, "id": "call_b", "type": "function", "function": {**function, "arguments": "{}"}},
+        {"index": 0, "function": {"arguments": '"杭州"}'}},
+    ]
+    deltas = [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None} for call in calls]
+    events = [event({**head, "choices": [choice]}) for choice in deltas]
+    provider.says(*streamed(*events, delta("", "tool_calls"), b"data: [DONE]\n\n"))
+    stream = await client.chat.completions.create(model="m", messages=HI, tools=[TOOL], stream=True)
+    got = [call async for part in stream for call in part.choices[0].delta.tool_calls or ()]
+    assert [call.model_dump(exclude_unset=True) for call in got] == calls
 
 
 async def test_tool_calls_come_whole_from_the_demo(demo):
@@ -91,6 +121,17 @@ async def test_reasoning_streams_from_the_demo(demo):
     assert "".join(filter(None, thoughts)).startswith("The user wants")
 
 
+async def test_reasoning_comes_whole_from_the_demo(demo):
+    answer = await demo.chat.completions.create(model="demo-reasoning", messages=HI)
+    assert answer.choices[0].message.reasoning_content.startswith("The user wants")
+
+
+async def test_the_sdk_decodes_the_base64_it_asks_for_by_itself(demo):
+    plain = await demo.embeddings.create(model="demo-embedding", input="a", encoding_format="float")
+    answer = await demo.embeddings.create(model="demo-embedding", input="a")
+    assert answer.data[0].embedding == pytest.approx(plain.data[0].embedding, abs=1e-6)
+
+
 @pytest.mark.parametrize("encoding", ["float", "base64"])
 async def test_embeddings_come_in_the_encoding_asked_for(demo, encoding):
     answer = await demo.embeddings.create(
@@ -105,6 +146,11 @@ async def test_completions_and_moderations_are_served(demo):
     answer = await demo.completions.create(model="demo", prompt="hi")
     assert answer.choices[0].text.endswith("hi")
     assert not (await demo.moderations.create(model="demo", input="hi")).results[0].flagged
+
+
+async def test_a_completion_streams_from_the_demo(demo):
+    stream = await demo.completions.create(model="demo", prompt="hi", stream=True)
+    assert "".join([part.choices[0].text async for part in stream]).endswith("You said: hi")
 
 
 async def test_models_are_listed_and_found(gateway, client, provider):
@@ -122,6 +168,7 @@ async def test_a_recording_is_uploaded_for_transcription(client, provider):
     assert asked.line == "POST /v1/audio/transcriptions HTTP/1.1"
     assert sound in asked.body
     assert b'filename="test.mp3"' in asked.body
+    assert b'name="model"\r\n\r\nm\r\n' in asked.body
 
 
 async def test_speech_is_streamed_as_it_is(client, provider):
@@ -148,6 +195,24 @@ async def test_responses_stream_with_their_event_names(client, provider):
     provider.says(*streamed(*events))
     stream = await client.responses.create(model="m", input="hi", stream=True)
     assert [part.type async for part in stream] == [first["type"], text["type"], done["type"]]
+
+
+async def test_the_event_lines_of_responses_pass(client, provider):
+    raw = b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"r"}}\n\n'
+    provider.says(*streamed(raw))
+    create = client.responses.with_streaming_response.create
+    async with create(model="m", input="hi", stream=True) as answer:
+        assert await answer.read() == raw
+
+
+async def test_a_response_is_answered(client, provider):
+    text = {"type": "output_text", "text": "hello", "annotations": []}
+    said = {"type": "message", "id": "i", "role": "assistant", "status": "completed", "content": [text]}
+    answer = {"id": "r", "object": "response", "created_at": 1, "status": "completed", "error": None,
+              "model": "m", "output": [said], "parallel_tool_calls": True, "tools": []}  # fmt: skip
+    provider.says(json_answer(answer))
+    assert (await client.responses.create(model="m", input="hi")).output_text == "hello"
+    assert provider.asked[0].line == "POST /v1/responses HTTP/1.1"
 
 
 async def test_a_wrong_key_is_an_authentication_error(gateway):
@@ -198,9 +263,10 @@ async def test_a_cut_stream_raises(client, provider):
 
 
 async def test_a_stream_broken_off_releases_the_provider(client, provider):
-    provider.says(STREAM_HEAD, chunk(delta("a")), 30.0)
+    provider.says(STREAM_HEAD, chunk(delta("a")), chunk(delta("b")), 30.0)
     stream = await client.chat.completions.create(model="m", messages=HI, stream=True)
-    await anext(aiter(stream))
+    parts = aiter(stream)
+    assert [(await anext(parts)).choices[0].delta.content for _ in "ab"] == ["a", "b"]
     await stream.close()
     await provider.gone.wait()
     assert len(provider.gone_at) == 1

@@ -1,6 +1,11 @@
 """PPIO's documented use: its base path, model names with slashes, and every sampling parameter it lists."""
 
+import asyncio
+import os
+import shutil
+
 import openai
+import orjson
 import pytest
 from support import STREAM_END, STREAM_HEAD, chunk, delta, event, json_answer
 
@@ -15,9 +20,15 @@ OWN = {"top_k": -1, "min_p": 0.05, "repetition_penalty": 1.1}
 
 
 @pytest.fixture(params=["", "/chat/completions"], ids=["base url", "pasted endpoint"])
-async def client(request, gateway, provider):
+async def ppio(request, gateway, provider):
+    """A gateway with PPIO's channel."""
     await gateway.add_channel(f"http://127.0.0.1:{provider.port}/v3/openai{request.param}", MODEL)
-    async with openai.AsyncOpenAI(base_url=gateway.url, api_key=gateway.key, max_retries=0) as made:
+    return gateway
+
+
+@pytest.fixture
+async def client(ppio):
+    async with openai.AsyncOpenAI(base_url=ppio.url, api_key=ppio.key, max_retries=0) as made:
         yield made
 
 
@@ -47,6 +58,37 @@ async def test_a_chat_streams_in_chinese(client, provider):
     provider.says(STREAM_HEAD, *map(chunk, events), STREAM_END)
     stream = await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True, **KNOWN)
     assert "".join([part.choices[0].delta.content async for part in stream]) == "很多。"
+    asked = {"model": MODEL, "messages": MESSAGES, "stream": True, **KNOWN}
+    assert provider.asked[0].json == {**asked, "stream_options": {"include_usage": True}}
+
+
+async def test_several_choices_arrive(client, provider):
+    said = [{"index": i, "message": {"role": "assistant", "content": f"答{i}"}} for i in range(2)]
+    answer = {"id": "x", "object": "chat.completion", "created": 1, "model": MODEL, "choices": said}
+    provider.says(json_answer(answer))
+    got = await client.chat.completions.create(model=MODEL, messages=MESSAGES, n=2)
+    assert [choice.message.content for choice in got.choices] == ["答0", "答1"]
+    assert provider.asked[0].json["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "asked"),
+    [("chat/completions", {"messages": MESSAGES}), ("completions", {"prompt": "用途：", "stream": False})],
+)
+async def test_curl_sends_its_body_unchanged(ppio, provider, endpoint, asked):
+    if shutil.which("curl") is None:
+        pytest.fail("curl is required") if os.environ.get("CI") == "true" else pytest.skip("no curl")
+    provider.says(answered("x", {"index": 0, "text": "很多。"}))
+    body = orjson.dumps({"model": MODEL, **asked, **KNOWN, **OWN}, option=orjson.OPT_INDENT_2)
+    process = await asyncio.create_subprocess_exec(
+        "curl", "-sS", "--max-time", "10", f"{ppio.url}/v1/{endpoint}", "--data-binary", "@-",
+        "-H", f"Authorization: Bearer {ppio.key}", "-H", "Content-Type: application/json",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await process.communicate(body)
+    assert (process.returncode, orjson.loads(out)["choices"][0]["text"]) == (0, "很多。")
+    assert provider.asked[0].line == f"POST /v3/openai/{endpoint} HTTP/1.1"
+    assert provider.asked[0].body == body
 
 
 async def test_a_completion_streams(client, provider):
