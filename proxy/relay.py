@@ -8,7 +8,6 @@ order. It knows no HTTP server: the client is an Inbound, a BodyReader and an An
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -40,8 +39,6 @@ from .snapshot import Lane
 from .tasks import beside
 from .transfer import Source, Transfer
 from .upstream import Connection, StaleConnection, Upstream
-
-log = logging.getLogger(__name__)
 
 Drain = Callable[[], Awaitable[None]]
 

@@ -110,6 +110,8 @@ class Transfer:
     def on_body(self, data: bytes) -> None:
         if self._ended:
             return
+        if self.first_byte_at is None:
+            self.first_byte_at = time.monotonic()
         try:
             self._take(self, data)
         except UpstreamError as error:
@@ -130,8 +132,6 @@ class Transfer:
     # How pieces are taken.
 
     def _collect(self, data: bytes) -> None:
-        if self.first_byte_at is None:
-            self.first_byte_at = time.monotonic()
         self._size += len(data)
         if self._size > self._limit:
             raise UpstreamError(ErrorKind.FAULT, f"the provider's answer has more than {self._limit} bytes")
@@ -139,8 +139,6 @@ class Transfer:
 
     def _hold(self, data: bytes) -> None:
         """Keep the beginning of a stream until it is known not to be an error."""
-        if self.first_byte_at is None:
-            self.first_byte_at = time.monotonic()
         self._parts.append(data)
         self._size += len(data)
         if self._size < _HELD_BYTES and self._is_plain() and not _LINE_END.search(data):
@@ -156,8 +154,6 @@ class Transfer:
 
     def _open(self, data: bytes) -> None:
         """Send the head and go over to passing on."""
-        if self.first_byte_at is None:
-            self.first_byte_at = time.monotonic()
         self._parts.clear()
         self._size = 0
         if self._translator is not None:
