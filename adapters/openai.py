@@ -45,6 +45,7 @@ ASK_USAGE = Option(
     "ask_usage",
     "Ask for usage on streams",
     default="on",
+    choices=("on", "off"),
     help="off for hosts that refuse stream_options; usage is then estimated",
 )
 
@@ -62,8 +63,6 @@ class OpenAIAdapter(Adapter):
         trim_base_url(channel.base_url or self.base_url)
         if not re.fullmatch(r"[\x21-\x7e]*", channel.key):
             raise ValueError("the key has a space, a line break or a character outside ASCII in it")
-        if channel.options.get(ASK_USAGE.name, "on") not in ("on", "off"):
-            raise ValueError("ask_usage is on or off")
 
     def url(self, call: Call) -> str:
         """Address of an endpoint on this channel."""

@@ -13,6 +13,8 @@ from enum import Enum
 from math import inf
 from typing import ClassVar, Literal
 
+import msgspec
+
 from .body import JsonBody
 
 Endpoint = Literal[
@@ -43,6 +45,8 @@ class Option:
     default: str = ""
     secret: bool = False
     help: str = ""
+    choices: tuple[str, ...] = ()
+    """The only values allowed; empty where any text is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,7 @@ class Credential:
     expires_at: float = inf
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One client request bound to one channel.
 
     `model` is the name the client used, `upstream_model` the channel's name for it. `body` is None
@@ -84,18 +87,21 @@ class Call:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
-    """What to ask the provider. A `body` of None stands for the client's form, passed on as it arrives."""
+class UpstreamRequest(msgspec.Struct, frozen=True):
+    """What to ask the provider. A `body` of None stands for the client's form, passed on as it arrives.
+
+    `dropped` names fields of the client's body that the provider cannot take and that were left out; the
+    client is told in a response header.
+    """
 
     url: str
     headers: Headers
     body: bytes | None = b""
     method: str = "POST"
+    dropped: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamResponse:
+class UpstreamResponse(msgspec.Struct, frozen=True):
     """A provider's answer; `body` is empty as long as only the head is known."""
 
     status: int
@@ -103,8 +109,7 @@ class UpstreamResponse:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalAnswer:
+class LocalAnswer(msgspec.Struct, frozen=True):
     """What an adapter answers by itself, without a provider: `parts` are sent `pause_s` apart."""
 
     headers: Headers
@@ -113,21 +118,21 @@ class LocalAnswer:
     pause_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Model tokens of one answer as the provider counted them.
 
-    `cached_tokens` is part of `prompt_tokens`, `reasoning_tokens` is part of `completion_tokens`.
+    `cached_tokens` (read from the provider's prompt cache) and `cache_write_tokens` (put into it) are part
+    of `prompt_tokens`, `reasoning_tokens` is part of `completion_tokens`.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A whole answer in OpenAI's shape, ready for the client."""
 
     body: bytes
@@ -144,6 +149,8 @@ class ErrorKind(Enum):
     """The channel's set-up: it lacks the model, or its address or permissions are wrong."""
     CREDENTIAL = "credential"
     """The channel's key is wrong, revoked or expired."""
+    EXPIRED = "expired"
+    """The short-lived credential is no longer good: a fresh one is fetched, the channel asked again."""
     BALANCE = "balance"
     """The channel's account has no money left."""
     RATE = "rate"
@@ -212,12 +219,37 @@ class Adapter(ABC):
     """Used where a channel states none."""
     endpoints: ClassVar[frozenset[Endpoint]]
     """What it can serve at all."""
+    key_help: ClassVar[str] = "API key"
+    """What a channel's key is and looks like, for the person who enters one; empty where none is needed."""
     options: ClassVar[tuple[Option, ...]] = ()
     models: ClassVar[tuple[str, ...]] = ()
     """Suggestions for a new channel, nothing more."""
 
     def check(self, channel: Channel) -> None:
         """Raise ValueError with a message for the operator if the channel cannot work. Called on save."""
+
+    def credential_request(self, channel: Channel, now: float) -> UpstreamRequest | None:
+        """Say how to fetch a short-lived credential; None where the key needs no exchange.
+
+        The gateway sends it when it has no credential or the one it has is about to expire or was refused.
+        """
+        return None
+
+    def credential(self, channel: Channel, response: UpstreamResponse | None, now: float) -> Credential:
+        """Return what requests are signed with: by default the key itself, which never expires.
+
+        `response` answers `credential_request`, whatever its status, and is None where that gave none. The
+        gateway keeps the result until shortly before it expires. Raises UpstreamError if there is none.
+        """
+        return Credential(channel.key)
+
+    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+        """Say how to ask which models there are; None if the provider has no list."""
+        return None
+
+    def model_names(self, response: UpstreamResponse) -> tuple[str, ...]:
+        """Read the names out of a 2xx answer to `models_request`."""
+        return ()
 
     @abstractmethod
     def request(self, call: Call) -> UpstreamRequest:
@@ -232,9 +264,11 @@ class Adapter(ABC):
         """Turn a whole 2xx answer into OpenAI's. Raises UpstreamError for an error inside a 200."""
 
     def stream(self, call: Call, response: UpstreamResponse) -> StreamTranslator | None:
-        """Return a translator for an event stream, or None to pass it through untouched.
+        """Return a translator for a streamed 2xx answer, or None.
 
-        `response` has no body yet.
+        Asked for event streams, and for any answer to a call that asked to stream. With None an event
+        stream passes through untouched; any other answer is collected and given to `reply`, which is how
+        an error inside a 200 is found. `response` has no body yet. Any content type can be translated.
         """
         return None
 

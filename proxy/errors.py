@@ -84,6 +84,7 @@ def internal() -> GatewayError:
 _UPSTREAM: Mapping[ErrorKind, tuple[int, str, str, str]] = {
     ErrorKind.MODEL: (502, "upstream_error", "upstream_config", "the channel is not set up for this request"),
     ErrorKind.CREDENTIAL: (502, "upstream_error", "upstream_auth", "the provider refused the gateway's key"),
+    ErrorKind.EXPIRED: (502, "upstream_error", "upstream_auth", "the provider refused the gateway's key"),
     ErrorKind.BALANCE: (502, "upstream_error", "upstream_quota", "the provider's account is out of quota"),
     ErrorKind.RATE: (429, "rate_limit_error", "rate_limit_exceeded", "the provider's rate limit is reached"),
     ErrorKind.BUSY: (503, "server_error", "upstream_error", "the provider is overloaded"),

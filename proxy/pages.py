@@ -47,5 +47,5 @@ def _visible(snapshot: Snapshot, principal: Principal) -> list[str]:
 
 
 def _model(snapshot: Snapshot, principal: Principal, name: str) -> dict[str, object]:
-    lane = snapshot.by_model[(principal.user.group, name)][0]
-    return {"id": name, "object": "model", "created": lane.row.created_at, "owned_by": lane.adapter.name}
+    first = snapshot.by_model[(principal.user.group, name)][0]
+    return {"id": name, "object": "model", "created": first.row.created_at, "owned_by": first.adapter.name}

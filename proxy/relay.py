@@ -35,7 +35,7 @@ from .errors import GatewayError, bad_body, from_upstream
 from .inbound import BodyReader, Inbound
 from .live import Live
 from .multipart import FormScanner, boundary_of
-from .snapshot import Lane
+from .snapshot import UsableChannel
 from .tasks import beside
 from .transfer import Source, Transfer
 from .upstream import Connection, StaleConnection, Upstream
@@ -112,16 +112,16 @@ class Relay:
             asked = await read_request(route, client.inbound, client.reader)
             record.model = asked.model
             auth.admit_model(principal, asked.model)
-            lane = await self._lane(principal, asked)
-            record.channel = lane.row.id
-            await self._serve(lane, asked, client)
+            chosen = await self._choose(principal, asked)
+            record.channel = chosen.row.id
+            await self._serve(chosen, asked, client)
         except BodyError as exc:
             raise bad_body(exc) from exc
         except UpstreamError as exc:
             record.problem = f"{exc.kind.value}: {exc.message}"
             raise from_upstream(exc, record.model) from exc
 
-    async def _lane(self, principal: auth.Principal, asked: Asked) -> Lane:
+    async def _choose(self, principal: auth.Principal, asked: Asked) -> UsableChannel:
         if principal.pin is not None:
             await self._live.catch_up()
             return routing.pinned(self._live.snapshot, principal.pin, asked.endpoint)
@@ -134,38 +134,38 @@ class Relay:
             found = routing.candidates(self._live.snapshot, group, asked.model, asked.endpoint, self._rng)
         return found[0]
 
-    async def _serve(self, lane: Lane, asked: Asked, client: Client) -> None:
-        call = make_call(lane, asked, client.inbound.request_id)
+    async def _serve(self, chosen: UsableChannel, asked: Asked, client: Client) -> None:
+        call = make_call(chosen, asked, client.inbound.request_id)
         fresh = asked.form is not None  # a form cannot be sent twice, so no connection that may be dead
         while True:
-            transfer = Transfer(lane.adapter, call, client.answer, self._config.upstream.max_reply_bytes)
+            transfer = Transfer(chosen.adapter, call, client.answer, self._config.upstream.max_reply_bytes)
             try:
-                await self._attempt(lane, call, asked, client, transfer, fresh)
+                await self._attempt(chosen, call, asked, client, transfer, fresh)
                 return
             except StaleConnection:
                 if fresh:
                     raise
                 fresh = True
             except UpstreamError as exc:
-                exc.message = without_secrets(exc.message, lane)
+                exc.message = without_secrets(exc.message, chosen)
                 raise
             finally:
-                _note(client, transfer, lane)
+                _note(client, transfer, chosen)
 
     async def _attempt(
-        self, lane: Lane, call: Call, asked: Asked, client: Client, transfer: Transfer, fresh: bool
+        self, chosen: UsableChannel, call: Call, asked: Asked, client: Client, transfer: Transfer, fresh: bool
     ) -> None:
-        local = lane.adapter.answer(call)
+        local = chosen.adapter.answer(call)
         if local is not None:
             await beside(client.take(transfer), _play(local, transfer))
             return
-        request = lane.adapter.request(call)
+        request = chosen.adapter.request(call)
         fields = headers.to_upstream(client.inbound.headers, request.headers)
         upload = Upload(asked, call.upstream_model, client.reader) if asked.form is not None else None
         length = upload.length if upload else None
         try:
             connection = await self._upstream.send(
-                request, fields, transfer, proxy=lane.row.proxy, fresh=fresh, length=length
+                request, fields, transfer, proxy=chosen.row.proxy, fresh=fresh, length=length
             )
         except ValueError as exc:
             problem = f"the channel's address or key cannot be sent: {exc}"
@@ -182,28 +182,28 @@ class Relay:
         finally:
             self._upstream.release(connection)
 
-    async def probe(self, lane: Lane, body: bytes, endpoint: Endpoint) -> tuple[int, bytes]:
+    async def probe(self, chosen: UsableChannel, body: bytes, endpoint: Endpoint) -> tuple[int, bytes]:
         """Send a small request through a channel and return the status and body of its answer.
 
         Raises UpstreamError if the channel fails it.
         """
         parsed = JsonBody(body)
         asked = Asked(endpoint, parsed.get("model", str) or "", False, "application/json", parsed)
-        call = make_call(lane, asked, "probe")
+        call = make_call(chosen, asked, "probe")
         collected = Collected()
-        local = lane.adapter.answer(call)
+        local = chosen.adapter.answer(call)
         if local is not None:
             return local.status, b"".join(local.parts)
-        request: UpstreamRequest = lane.adapter.request(call)
+        request: UpstreamRequest = chosen.adapter.request(call)
         fields = headers.to_upstream({}, request.headers)
-        connection = await self._upstream.send(request, fields, collected, proxy=lane.row.proxy, fresh=True)
+        connection = await self._upstream.send(request, fields, collected, proxy=chosen.row.proxy, fresh=True)
         try:
             response = await collected.response()
         finally:
             self._upstream.release(connection)
         if not 200 <= response.status < 300:
-            raise lane.adapter.error(call, response)
-        return response.status, lane.adapter.reply(call, response).body
+            raise chosen.adapter.error(call, response)
+        return response.status, chosen.adapter.reply(call, response).body
 
 
 async def read_request(route: Route, inbound: Inbound, reader: BodyReader) -> Asked:
@@ -241,36 +241,36 @@ async def _read_form(endpoint: Endpoint, content_type: str, default: str, reader
     return Asked(endpoint, model, False, content_type, None, form, pieces)
 
 
-def _note(client: Client, transfer: Transfer, lane: Lane) -> None:
+def _note(client: Client, transfer: Transfer, chosen: UsableChannel) -> None:
     """Put what an attempt has come to into the request's record."""
     record = client.record
     if transfer.first_byte_at is not None:
         record.first_byte_ms = round((transfer.first_byte_at - client.inbound.received_at) * 1000)
     record.usage = transfer.usage
     if transfer.cut is not None:
-        record.problem = f"cut: {without_secrets(transfer.cut.message, lane)}"
+        record.problem = f"cut: {without_secrets(transfer.cut.message, chosen)}"
 
 
-def without_secrets(text: str, lane: Lane) -> str:
+def without_secrets(text: str, chosen: UsableChannel) -> str:
     """Return a provider's words without the channel's key and the provider's address."""
-    for secret in (lane.row.key, lane.row.base_url, urlsplit(lane.row.base_url).netloc):
+    for secret in (chosen.row.key, chosen.row.base_url, urlsplit(chosen.row.base_url).netloc):
         if secret:
             text = text.replace(secret, "[...]")
     return text
 
 
-def make_call(lane: Lane, asked: Asked, request_id: str) -> Call:
+def make_call(chosen: UsableChannel, asked: Asked, request_id: str) -> Call:
     """Bind a request to a channel."""
     return Call(
         request_id=request_id,
         endpoint=asked.endpoint,
         model=asked.model,
-        upstream_model=lane.upstream_model(asked.model),
+        upstream_model=chosen.upstream_model(asked.model),
         stream=asked.stream,
         body=asked.body,
         content_type=asked.content_type,
-        channel=lane.channel,
-        credential=Credential(lane.row.key),
+        channel=chosen.channel,
+        credential=Credential(chosen.row.key),
         now=time.time(),
     )
 

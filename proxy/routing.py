@@ -10,12 +10,12 @@ from itertools import groupby
 
 from ..plugins import Endpoint
 from .errors import GatewayError, no_such_model
-from .snapshot import Lane, Snapshot
+from .snapshot import Snapshot, UsableChannel
 
 
 def candidates(
     snapshot: Snapshot, group: str, model: str, endpoint: Endpoint, rng: random.Random
-) -> list[Lane]:
+) -> list[UsableChannel]:
     """Return the channels for a model: highest priority first, in weighted random order inside a priority.
 
     Raises GatewayError: 404 if no channel offers the model to this group, 400 if none that does serves
@@ -24,26 +24,26 @@ def candidates(
     offered = snapshot.by_model.get((group, model))
     if not offered:
         raise no_such_model(model)
-    able = [lane for lane in offered if endpoint in lane.adapter.endpoints]
+    able = [member for member in offered if endpoint in member.adapter.endpoints]
     if not able:
         raise _unserved(model, endpoint)
     if len(able) == 1:
         return able
-    ordered: list[Lane] = []
-    for _, tier in groupby(able, key=lambda lane: lane.row.priority):
+    ordered: list[UsableChannel] = []
+    for _, tier in groupby(able, key=lambda member: member.row.priority):
         ordered += _shuffled(list(tier), rng)
     return ordered
 
 
-def pinned(snapshot: Snapshot, channel_id: int, endpoint: Endpoint) -> Lane:
+def pinned(snapshot: Snapshot, channel_id: int, endpoint: Endpoint) -> UsableChannel:
     """Return the channel an administrator asked for, disabled or not."""
-    lane = snapshot.lanes.get(channel_id)
-    if lane is None:
+    member = snapshot.usable.get(channel_id)
+    if member is None:
         reason = snapshot.problems.get(channel_id, "no such channel")
         raise GatewayError(400, f"channel {channel_id}: {reason}", code="channel_not_usable")
-    if endpoint not in lane.adapter.endpoints:
-        raise _unserved(lane.row.name, endpoint)
-    return lane
+    if endpoint not in member.adapter.endpoints:
+        raise _unserved(member.row.name, endpoint)
+    return member
 
 
 def _unserved(name: str, endpoint: Endpoint) -> GatewayError:
@@ -52,11 +52,11 @@ def _unserved(name: str, endpoint: Endpoint) -> GatewayError:
     )
 
 
-def _shuffled(lanes: list[Lane], rng: random.Random) -> list[Lane]:
+def _shuffled(usable: list[UsableChannel], rng: random.Random) -> list[UsableChannel]:
     """Weighted random order; a weight of zero comes last."""
-    if len(lanes) == 1:
-        return lanes
+    if len(usable) == 1:
+        return usable
     # Efraimidis and Spirakis 2006: sorting by u^(1/w) draws without replacement in proportion to w.
     return sorted(
-        lanes, key=lambda lane: -(rng.random() ** (1 / lane.row.weight)) if lane.row.weight else 0.0
+        usable, key=lambda member: -(rng.random() ** (1 / member.row.weight)) if member.row.weight else 0.0
     )

@@ -13,7 +13,7 @@ DEMO_CHANNEL_ID = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class UsableChannel:
     """A channel ready for use: its row, its adapter, and the channel as adapters see it."""
 
     row: ChannelRow
@@ -30,8 +30,8 @@ class Snapshot:
     """Everything routing needs. `problems` says by channel id why a channel is not in use."""
 
     generation: int
-    lanes: Mapping[int, Lane]
-    by_model: Mapping[tuple[str, str], tuple[Lane, ...]]
+    usable: Mapping[int, UsableChannel]
+    by_model: Mapping[tuple[str, str], tuple[UsableChannel, ...]]
     problems: Mapping[int, str]
 
     def models(self, group: str) -> list[str]:
@@ -45,35 +45,44 @@ EMPTY = Snapshot(0, MappingProxyType({}), MappingProxyType({}), MappingProxyType
 def build(generation: int, rows: Iterable[ChannelRow], adapters: Mapping[str, Adapter]) -> Snapshot:
     """Build the routing state. A channel that cannot work is left out and reported, never an error.
 
-    Disabled channels are in `lanes`, so that an administrator can test them, and in no route.
+    Disabled channels are in `usable`, so that an administrator can test them, and in no route.
     """
-    lanes: dict[int, Lane] = {}
-    routes: dict[tuple[str, str], list[Lane]] = {}
+    usable: dict[int, UsableChannel] = {}
+    routes: dict[tuple[str, str], list[UsableChannel]] = {}
     problems: dict[int, str] = {}
     for row in rows:
         adapter = adapters.get(row.type)
         if adapter is None:
             problems[row.id] = f"no adapter {row.type!r} is loaded"
             continue
-        channel = Channel(row.id, row.name, row.base_url, row.key, row.options)
         try:
-            adapter.check(channel)
+            member = usable[row.id] = bound(row, adapter)
         except ValueError as exc:
             problems[row.id] = str(exc)
             continue
-        lane = lanes[row.id] = Lane(row, adapter, channel)
         if row.status != ENABLED:
             continue
         for group in row.groups:
             for model in row.models:
-                routes.setdefault((group, model), []).append(lane)
+                routes.setdefault((group, model), []).append(member)
     by_model = {
-        route: tuple(sorted(members, key=lambda lane: (-lane.row.priority, lane.row.id)))
+        route: tuple(sorted(members, key=lambda member: (-member.row.priority, member.row.id)))
         for route, members in routes.items()
     }
     return Snapshot(
-        generation, MappingProxyType(lanes), MappingProxyType(by_model), MappingProxyType(problems)
+        generation, MappingProxyType(usable), MappingProxyType(by_model), MappingProxyType(problems)
     )
+
+
+def bound(row: ChannelRow, adapter: Adapter) -> UsableChannel:
+    """Bind a channel to its adapter. Raises ValueError, for the operator, if the channel cannot work."""
+    for option in adapter.options:
+        value = row.options.get(option.name, option.default)
+        if option.choices and value not in option.choices:
+            raise ValueError(f"{option.name} = {value!r}: expected one of {', '.join(option.choices)}")
+    channel = Channel(row.id, row.name, row.base_url, row.key, row.options)
+    adapter.check(channel)
+    return UsableChannel(row, adapter, channel)
 
 
 def demo_channel(adapter: Adapter) -> ChannelRow:

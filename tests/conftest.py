@@ -2,13 +2,11 @@
 
 import asyncio
 import os
-from pathlib import Path
 
 import pytest
 import support
 import uvloop
-
-RECORDINGS = Path(__file__).resolve().parent.parent.parent / "shared" / "fixtures" / "recorded"
+from recordings import RECORDINGS
 
 
 def pytest_asyncio_loop_factories(config, item):

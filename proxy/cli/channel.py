@@ -13,12 +13,13 @@ from typing import Any
 
 import orjson
 
-from ...plugins import Channel, UpstreamError
+from ...plugins import UpstreamError
 from ..config import Config
 from ..errors import GatewayError
 from ..host import Opened, running
 from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
 from ..routing import pinned
+from ..snapshot import bound
 from ..store import StoreError
 from ..upstream.pool import check_proxy
 from .command import Commands, names, on_installation, row_id
@@ -127,16 +128,16 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
 async def _test(config: Config, options: argparse.Namespace) -> int:
     async with running(config) as (_, relay, live):
         try:
-            lane = pinned(live.snapshot, options.id, options.endpoint)
+            chosen = pinned(live.snapshot, options.id, options.endpoint)
         except GatewayError as exc:
             raise StoreError(exc.message) from exc
-        model = options.model or next(iter(lane.row.models), "")
+        model = options.model or next(iter(chosen.row.models), "")
         if not model:
             raise StoreError(f"channel {options.id} has no models; name one with --model")
         body = orjson.dumps({"model": model, **_TEST_BODIES[options.endpoint]})
         began = time.monotonic()
         try:
-            status, _ = await relay.probe(lane, body, options.endpoint)
+            status, _ = await relay.probe(chosen, body, options.endpoint)
         except UpstreamError as exc:
             failure = f"({exc.kind.value}): {exc.message}"
             print(f"channel {options.id} model {model}: FAILED after {_ms(began)} ms {failure}")
@@ -191,7 +192,7 @@ def _checked(parts: Opened, row: ChannelRow) -> ChannelRow:
             f"--option: the adapter {row.type!r} does not know {sorted(unknown)}; it knows: {known}"
         )
     try:
-        adapter.check(Channel(row.id, row.name, row.base_url, row.key, row.options))
+        bound(row, adapter)
         if row.proxy:
             check_proxy(row.proxy)
     except ValueError as exc:

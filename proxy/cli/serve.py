@@ -64,7 +64,7 @@ def _announce(ready: Ready) -> None:
             "",
             "These are shown once. Keep them.",
         ]
-    if DEMO_CHANNEL_ID in ready.snapshot.lanes:
+    if DEMO_CHANNEL_ID in ready.snapshot.usable:
         key = f"sk-{ready.first.token_key}" if ready.first else "$TOKEN"
         lines += [
             "",

@@ -13,17 +13,8 @@ from canalgate.adapters.failures import (
     retry_after,
 )
 from canalgate.plugins import ErrorKind, UpstreamResponse
-from conftest import RECORDINGS
+from recordings import recorded
 
-APIS = {
-    "chat.completions",
-    "completions",
-    "embeddings",
-    "responses",
-    "rerank",
-    "moderations",
-    "images.generations",
-}
 NOW = 1_700_000_000.0
 
 ORACLE = {
@@ -40,15 +31,13 @@ ORACLE = {
 
 def recorded_errors():
     """Body, status, headers and class of every recorded answer that is an error as a whole."""
-    for path in sorted(RECORDINGS.glob("*/*/meta.json")):
-        meta = json.loads(path.read_bytes())
-        expected = path.parent / "expected.json"
-        if meta["api"] not in APIS or not expected.is_file() or meta["response_file"].endswith(".sse"):
+    for path, meta, expected in recorded():
+        error_class = expected.get("error_class")
+        if error_class is None or meta["response_file"].endswith(".sse"):
             continue
-        if error_class := json.loads(expected.read_bytes()).get("error_class"):
-            body = (path.parent / meta["response_file"]).read_bytes()
-            response = UpstreamResponse(meta["status"], meta["response_headers"], body)
-            yield pytest.param(response, error_class, id=f"{meta['provider']}/{meta['case']}")
+        body = (path / meta["response_file"]).read_bytes()
+        response = UpstreamResponse(meta["status"], meta["response_headers"], body)
+        yield pytest.param(response, error_class, id=f"{meta['provider']}/{meta['case']}")
 
 
 ERRORS = list(recorded_errors())

@@ -6,7 +6,7 @@ import pytest
 import support
 from canalgate.adapters.usage import UsageFilter, last_usage, read_usage
 from canalgate.plugins import Usage
-from conftest import RECORDINGS
+from recordings import recorded
 
 APIS = {"chat.completions", "completions", "responses"}
 HOWS = ("whole", "events", "bytes", "random")
@@ -14,13 +14,9 @@ HOWS = ("whole", "events", "bytes", "random")
 
 def recorded_usages():
     """The last bytes of every recorded answer with its usage as the oracle counts it."""
-    for path in sorted(RECORDINGS.glob("*/*/meta.json")):
-        meta = json.loads(path.read_bytes())
-        expected = path.parent / "expected.json"
-        if meta["api"] not in APIS or meta["method"] != "POST" or not expected.is_file():
-            continue
-        if usage := json.loads(expected.read_bytes()).get("usage"):
-            tail = (path.parent / meta["response_file"]).read_bytes()[-8192:]
+    for path, meta, expected in recorded(APIS):
+        if usage := expected.get("usage"):
+            tail = (path / meta["response_file"]).read_bytes()[-8192:]
             yield pytest.param(tail, usage, id=f"{meta['provider']}/{meta['case']}")
 
 

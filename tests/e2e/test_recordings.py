@@ -1,26 +1,16 @@
 """Recorded provider traffic through the gateway: answers unchanged, failures as OpenAI's errors."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 import support
-from conftest import RECORDINGS
+from recordings import recorded
 from support import STREAM_END, chunk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-APIS = {
-    "chat.completions",
-    "completions",
-    "embeddings",
-    "responses",
-    "rerank",
-    "moderations",
-    "images.generations",
-}
 HOWS = ("whole", "events", "bytes", "random")
 KEY = b"sk-upstream-secret"
 
@@ -79,25 +69,18 @@ class Case:
         return [step for piece in pieces for step in (piece, support.TURN)]
 
 
-def load(path: Path) -> Case | None:
-    """Read a case; None for another API."""
-    meta = json.loads((path / "meta.json").read_bytes())
-    if meta["api"] not in APIS or meta["method"] != "POST":
-        return None
-    expected = path / "expected.json"
-    error_class = json.loads(expected.read_bytes()).get("error_class") if expected.is_file() else None
-    return Case(
+CASES = [
+    Case(
         path,
         meta["api"],
         meta["status"],
         meta["stream"],
         meta["response_headers"].get("content-type"),
         meta["response_file"],
-        error_class,
+        expected.get("error_class"),
     )
-
-
-CASES = [case for meta in sorted(RECORDINGS.glob("*/*/meta.json")) if (case := load(meta.parent))]
+    for path, meta, expected in recorded()
+]
 PAIRS = [(case, how) for case in CASES for how in (HOWS if case.is_sse else HOWS[:1])]
 
 

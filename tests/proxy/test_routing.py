@@ -23,7 +23,7 @@ def channel(channel_id, **fields):
 
 def order(rows, model="m", group="default", endpoint=CHAT, seed=1):
     found = candidates(build(1, rows, ADAPTERS), group, model, endpoint, random.Random(seed))
-    return [lane.row.id for lane in found]
+    return [member.row.id for member in found]
 
 
 def shares(rows, draws=20_000):
@@ -120,3 +120,10 @@ def test_a_pin_that_cannot_work_says_why(pin, endpoint, code, word):
     with pytest.raises(GatewayError, match=word) as caught:
         pinned(snapshot, pin, endpoint)
     assert (caught.value.status, caught.value.code) == (400, code)
+
+
+@pytest.mark.parametrize("options", [{"ask_usage": "maybe"}, {"ask_usage": ""}])
+def test_an_option_outside_its_choices_keeps_a_channel_out(options):
+    snapshot = build(1, [channel(1, options=options)], ADAPTERS)
+    assert snapshot.problems[1].startswith(f"ask_usage = {options['ask_usage']!r}: expected one of on, off")
+    assert not snapshot.usable
