@@ -85,7 +85,7 @@ class OpenAIAdapter(Adapter):
         return UpstreamRequest(self.url(call), headers, call.body.spliced(edits) if edits else call.body.raw)
 
     def reply(self, call: Call, response: UpstreamResponse) -> Reply:
-        if _ERROR_HINT.search(response.body, 0, 512) or b'"base_resp"' in response.body[-512:]:
+        if _ERROR_HINT.search(response.body, 0, 512) or response.body.find(b'"base_resp"', -512) >= 0:
             self._raise_failure(call, response.body, response)
         content_type = response.headers.get("content-type", "application/json")
         if content_type.startswith("text/html"):
