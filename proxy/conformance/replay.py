@@ -1,0 +1,243 @@
+"""Run one recorded case through an adapter, without a socket or a clock.
+
+The adapter is driven as the gateway drives it, after the contract: an error status is classified, a whole
+answer is translated, a stream goes through a translator or is passed on. Bytes come in any split.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import orjson
+
+from ...plugins import (
+    Adapter,
+    Call,
+    Channel,
+    Credential,
+    Json,
+    JsonBody,
+    UpstreamError,
+    UpstreamResponse,
+    Usage,
+)
+from .cases import Case
+from .outcome import Outcome, read_json, read_stream
+from .splits import Split, pieces
+
+NOW = 1_750_000_000.0
+"""The time it is in every replay, unix seconds."""
+
+TAIL_BYTES = 8192
+"""As many of a stream's last bytes the gateway keeps for an adapter to look at."""
+
+_HELD_BYTES = 64 * 1024
+_CHAT = ("chat/completions", "completions")
+
+_KEYS = ("sk-conformance", "conformance.secret", "conformance|secret", "conformance:secret")
+"""Shapes of keys that are tried in turn: an adapter's `check` says which of them it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of a case.
+
+    `outcome` is what the client could read, None where it got no chat-like answer; `sent` are its bytes.
+    `usage` is what the gateway accounts. `error` is what the adapter raised. `credential` and `models`
+    answer cases of these kinds. `translated` says whether a translator made the stream.
+    """
+
+    outcome: Outcome | None = None
+    usage: Usage | None = None
+    error: UpstreamError | None = None
+    sent: bytes = b""
+    credential: Credential | None = None
+    models: tuple[str, ...] = ()
+    translated: bool = False
+
+
+def replay(
+    adapter: Adapter,
+    case: Case,
+    split: Split = "whole",
+    *,
+    seed: int = 0,
+    channel: Channel | None = None,
+    include_usage: bool = True,
+) -> Replayed:
+    """Give a case's answer to an adapter and return what came of it.
+
+    `split` says how the bytes of a stream arrive. Without `channel`, one is made that the adapter takes.
+    `include_usage` says whether the client asks for usage on its stream.
+    """
+    channel = channel or channel_for(adapter, case)
+    response = UpstreamResponse(case.status, case.headers, case.body)
+    try:
+        if case.is_credential:
+            return Replayed(credential=adapter.credential(channel, response, NOW))
+        if case.is_model_list:
+            return Replayed(models=adapter.model_names(response))
+        call = call_for(adapter, case, channel, include_usage=include_usage)
+        if not 200 <= case.status < 300:
+            return Replayed(error=adapter.error(call, response))
+    except UpstreamError as error:
+        return Replayed(error=error)
+    return answered(adapter, call, response, pieces(case.body, split, case.form, seed))
+
+
+def channel_for(adapter: Adapter, case: Case | None = None, key: str = "") -> Channel:
+    """Return a channel as this adapter wants one: with its default options, and a key of a shape it takes."""
+    options = {option.name: option.default for option in adapter.options if option.default}
+    base_url = adapter.base_url or (_origin(case.url) if case else "") or "https://provider.invalid/v1"
+    made = [Channel(1, "conformance", base_url, key or shape, options) for shape in _KEYS]
+    return next((channel for channel in made if _takes(adapter, channel)), made[0])
+
+
+def call_for(adapter: Adapter, case: Case, channel: Channel, *, include_usage: bool = True) -> Call:
+    """Return the call a client would have made to get this case's answer."""
+    is_form = isinstance(case.request, dict) and case.request.get("_not_json") is True
+    body = None if is_form else JsonBody(orjson.dumps(client_body(case, include_usage)))
+    return Call(
+        request_id="conformance",
+        endpoint=case.endpoint,
+        model=case.model,
+        upstream_model=case.model,
+        stream=case.stream,
+        body=body,
+        content_type="multipart/form-data; boundary=x" if is_form else "application/json",
+        channel=channel,
+        credential=credential_for(adapter, channel),
+        now=NOW,
+    )
+
+
+def credential_for(adapter: Adapter, channel: Channel) -> Credential:
+    """Return what requests are signed with; a made-up one where it would have to be fetched."""
+    if adapter.credential_request(channel, NOW) is not None:
+        return Credential("short-lived", NOW + 3600)
+    return adapter.credential(channel, None, NOW)
+
+
+def client_body(case: Case, include_usage: bool = True) -> Json:
+    """Return a request of OpenAI's shape: the recorded one where it has that shape, a composed one else."""
+    recorded = case.request if case.is_openai_shaped or case.api == "responses" else None
+    body: Json = dict(recorded) if isinstance(recorded, dict) else _composed(case)
+    body["model"] = case.model
+    if case.stream:
+        body["stream"] = True
+    else:
+        body.pop("stream", None)
+    body.pop("stream_options", None)
+    if case.stream and include_usage and case.endpoint in _CHAT:
+        body["stream_options"] = {"include_usage": True}
+    return body
+
+
+def answered(adapter: Adapter, call: Call, response: UpstreamResponse, arriving: Iterable[bytes]) -> Replayed:
+    """Give a 2xx answer to an adapter; the bytes of a stream come as `arriving`."""
+    head = UpstreamResponse(response.status, response.headers)
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_sse = kind == "text/event-stream"
+    try:
+        translator = adapter.stream(call, head) if is_sse or call.stream else None
+        if translator is None and not is_sse:
+            reply = adapter.reply(call, response)
+            return Replayed(_read(call, reply.body), reply.usage, sent=reply.body)
+    except UpstreamError as error:
+        return Replayed(error=error)
+    sent: list[bytes] = []
+    failed: UpstreamError | None = None
+    try:
+        for data in checked(adapter, call, arriving) if is_sse else arriving:
+            sent.append(data if translator is None else translator.feed(data))
+        if translator is not None:
+            sent.append(translator.close())
+    except UpstreamError as error:
+        failed = error
+    stream = b"".join(sent)
+    usage = translator.usage if translator is not None else None
+    if usage is None and is_sse:
+        usage = adapter.usage(call, stream[-TAIL_BYTES:])
+    return Replayed(
+        _read(call, stream, is_stream=True), usage, failed, stream, translated=translator is not None
+    )
+
+
+def checked(adapter: Adapter, call: Call, arriving: Iterable[bytes]) -> Iterable[bytes]:
+    """Hold a stream's beginning until the adapter has seen its first event, then let everything through.
+
+    Raises UpstreamError if that event is a failure.
+    """
+    held: bytes | None = b""
+    for data in arriving:
+        if held is None:
+            yield data
+            continue
+        held += data
+        event = first_event(held)
+        if event is None and len(held) < _HELD_BYTES:
+            continue
+        if event:
+            adapter.check_first_event(call, event)
+        yield held
+        held = None
+    if held:
+        if event := first_event(held + b"\n"):
+            adapter.check_first_event(call, event)
+        yield held
+
+
+def first_event(held: bytes) -> bytes | None:
+    """Return the first event's data; empty if a comment comes first, None if it is not known yet."""
+    lines = re.split(rb"[\r\n]", held.removeprefix(b"\xef\xbb\xbf"))
+    for line in lines[:-1]:
+        if line.startswith(b"data:"):
+            return line[5:].strip()
+        if line.startswith(b":"):
+            return b""
+    return None
+
+
+def _read(call: Call, sent: bytes, is_stream: bool = False) -> Outcome | None:
+    """Read what a client got; events under the name of JSON are still read as events."""
+    if call.endpoint not in _CHAT:
+        return None
+    return read_stream(sent) if is_stream or sent.lstrip().startswith(b"data:") else read_json(sent)
+
+
+def _composed(case: Case) -> Json:
+    if case.endpoint == "embeddings":
+        return {"input": ["hi"]}
+    if case.endpoint == "rerank":
+        return {"query": "hi", "documents": ["hi", "ho"]}
+    if case.endpoint == "images/generations":
+        return {"prompt": "a cat"}
+    body: Json = {"messages": [{"role": "user", "content": "hi"}]}
+    choices = case.expected.choices or () if case.expected else ()
+    names = dict.fromkeys(call.name for choice in choices for call in choice.tool_calls)
+    if names:
+        body["tools"] = [_tool(name) for name in names]
+    if len(choices) > 1:
+        body["n"] = len(choices)
+    return body
+
+
+def _tool(name: str) -> Json:
+    function = {"name": name, "description": name, "parameters": {"type": "object", "properties": {}}}
+    return {"type": "function", "function": function}
+
+
+def _takes(adapter: Adapter, channel: Channel) -> bool:
+    try:
+        adapter.check(channel)
+    except ValueError:
+        return False
+    return True
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
