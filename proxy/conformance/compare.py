@@ -8,7 +8,7 @@ import orjson
 
 from ...plugins import UpstreamError, Usage
 from .cases import ERROR_CODES, ERROR_KINDS, Case, Expected
-from .outcome import Choice, Outcome, ToolCall
+from .outcome import Choice, Outcome, ToolCall, payloads, read_stream
 from .replay import NOW, Replayed
 
 
@@ -65,17 +65,18 @@ def _unexpected(case: Case, replayed: Replayed) -> Iterator[str]:
 
 
 def _error(case: Case, error_class: str, replayed: Replayed) -> Iterator[str]:
-    error = replayed.error
-    if error is not None:
-        yield from error_differences(error_class, error)
-    elif case.endpoint == "responses":
-        return
+    """Check a case that has no answer. A stream may show its error to the client after another event."""
+    if replayed.error is not None:
+        yield from error_differences(error_class, replayed.error)
     elif replayed.outcome is None or replayed.outcome.error is None:
         yield f"an error of class {error_class} went by unnoticed"
-    elif replayed.translated or not replayed.sent.startswith(b"data:"):
+    elif case.form != "sse" or _first_is_error(case):
         yield f"an error of class {error_class} was passed on as an answer"
-    else:
-        yield f"an error of class {error_class} in the first event was not raised"
+
+
+def _first_is_error(case: Case) -> bool:
+    first = next(payloads(case.body), "")
+    return read_stream(f"data: {first}".encode()).error is not None
 
 
 def _answer(case: Case, expected: Expected, replayed: Replayed) -> Iterator[str]:
@@ -104,6 +105,8 @@ def _ending(expected: Expected, outcome: Outcome, error: UpstreamError | None) -
             yield from error_differences(expected.error_class, error)
     elif outcome.complete:
         yield "a stream that broke off looks complete to the client"
+    elif expected.error_class is not None and outcome.error is None:
+        yield f"the error in the stream, of class {expected.error_class}, reached nobody"
 
 
 def _choices(case: Case, expected: Expected, outcome: Outcome) -> Iterator[str]:
@@ -117,7 +120,7 @@ def _choices(case: Case, expected: Expected, outcome: Outcome) -> Iterator[str]:
             yield f"choice {index} is there but not expected"
         else:
             reasons = {wanted[index].finish_reason}
-            if case.is_openai_shaped:
+            if case.is_openai_shaped and index in expected.native_finish:
                 reasons.add(expected.native_finish.get(index))
             yield from _choice(wanted[index], got[index], reasons)
 

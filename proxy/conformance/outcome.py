@@ -46,8 +46,8 @@ class Choice:
 class Outcome:
     """What an answer said. `complete` is False where a stream broke off or told of an error.
 
-    `error` is the error object the client was shown inside the answer, if any. `oddities` say in words
-    what a strict reader would not have understood.
+    `error` is the error object the client was shown inside the answer, or a finish reason that tells of
+    one. `oddities` say in words what a strict reader would not have understood.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -123,7 +123,7 @@ class _Draft:
     text: str = ""
     reasoning: str = ""
     finish: str | None = None
-    failed: bool = False
+    failed: str = ""
     calls: list[_Call] = field(default_factory=list)
     at: dict[int, _Call] = field(default_factory=dict)
 
@@ -147,7 +147,7 @@ class _Reader:
     def outcome(self, done: bool) -> Outcome:
         drafts = sorted(self._drafts.items())
         ended = done or (bool(drafts) and all(draft.finish for _, draft in drafts))
-        failed = self._error is not None or any(draft.failed for _, draft in drafts)
+        error = self._error or next((draft.failed for _, draft in drafts if draft.failed), None)
         choices = tuple(
             Choice(
                 index,
@@ -158,13 +158,13 @@ class _Reader:
             )
             for index, draft in drafts
         )
-        return Outcome(choices, self._usage, ended and not failed, self._error, tuple(self.oddities))
+        return Outcome(choices, self._usage, ended and error is None, error, tuple(self.oddities))
 
 
 def _take_choice(draft: _Draft, choice: Json, names: Iterable[str]) -> None:
     finish = choice.get("finish_reason")
     if finish in _BROKEN_OFF:
-        draft.failed = True
+        draft.failed = finish
     elif finish:
         draft.finish = finish
     if isinstance(text := choice.get("text"), str):

@@ -26,6 +26,7 @@ from ...plugins import (
 )
 from .cases import Case
 from .outcome import Outcome, read_json, read_stream
+from .responses import read_response, read_response_stream
 from .splits import Split, pieces
 
 NOW = 1_750_000_000.0
@@ -92,8 +93,11 @@ def channel_for(adapter: Adapter, case: Case | None = None, key: str = "") -> Ch
     """Return a channel as this adapter wants one: with its default options, and a key of a shape it takes."""
     options = {option.name: option.default for option in adapter.options if option.default}
     base_url = adapter.base_url or (_origin(case.url) if case else "") or "https://provider.invalid/v1"
-    made = [Channel(1, "conformance", base_url, key or shape, options) for shape in _KEYS]
-    return next((channel for channel in made if _takes(adapter, channel)), made[0])
+    made = [Channel(1, "conformance", base_url, shape, options) for shape in ([key] if key else _KEYS)]
+    taken = [channel for channel in made if _takes(adapter, channel)] or made
+    if case is not None and case.is_credential:  # the shape of key that needs an exchange
+        taken.sort(key=lambda channel: adapter.credential_request(channel, NOW) is None)
+    return taken[0]
 
 
 def call_for(adapter: Adapter, case: Case, channel: Channel, *, include_usage: bool = True) -> Call:
@@ -203,9 +207,12 @@ def first_event(held: bytes) -> bytes | None:
 
 def _read(call: Call, sent: bytes, is_stream: bool = False) -> Outcome | None:
     """Read what a client got; events under the name of JSON are still read as events."""
+    is_stream = is_stream or sent.lstrip().startswith(b"data:")
+    if call.endpoint == "responses":
+        return read_response_stream(sent) if is_stream else read_response(sent)
     if call.endpoint not in _CHAT:
         return None
-    return read_stream(sent) if is_stream or sent.lstrip().startswith(b"data:") else read_json(sent)
+    return read_stream(sent) if is_stream else read_json(sent)
 
 
 def _composed(case: Case) -> Json:

@@ -18,7 +18,8 @@ FLOORS = {
     "store": 3, "upstream.pool": 3, "pages": 3,
     "upstream": 4, "live": 4,
     # The conformance kit.
-    "conformance.outcome": 0, "conformance.splits": 0, "conformance.cases": 1, "conformance.replay": 2,
+    "conformance.outcome": 0, "conformance.splits": 0, "conformance.cases": 1, "conformance.responses": 1,
+    "conformance.replay": 2,
     "conformance.compare": 3, "conformance": 4,
     # A request, the server, the process.
     "relay": 5, "front": 6, "host": 7,
