@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import get_args
+from typing import ClassVar, get_args
 from urllib.parse import urlsplit
 
 import orjson
@@ -57,7 +57,7 @@ class OpenAIAdapter(Adapter):
     title = "OpenAI-compatible"
     base_url = "https://api.openai.com/v1"
     endpoints = frozenset(_ENDPOINTS)
-    options = (ASK_USAGE,)
+    options: ClassVar[tuple[Option, ...]] = (ASK_USAGE,)
 
     def check(self, channel: Channel) -> None:
         trim_base_url(channel.base_url or self.base_url)
