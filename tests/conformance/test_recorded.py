@@ -14,6 +14,7 @@ OPENAI_COMPATIBLE = {
 
 PROVIDERS = {
     "openai": OPENAI_COMPATIBLE,
+    "chatglm": {"zhipu-v3"},
     "demo": set(),
 }
 """The recorded providers of each adapter; one that is not named here is not built in."""

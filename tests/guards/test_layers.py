@@ -30,7 +30,11 @@ FLOORS = {
 }  # fmt: skip
 """Floor of each module of proxy. A module imports only from floors below its own."""
 
-ADAPTER_FLOORS = {"sse": 0, "usage": 0, "failures": 0, "fields": 0, "chat": 1, "rewrite": 1, "openai": 2, "demo": 2}
+ADAPTER_FLOORS = {
+    "sse": 0, "usage": 0, "failures": 0, "fields": 0,
+    "chat": 1, "rewrite": 1, "bigmodel": 1,
+    "openai": 2, "demo": 2,
+}  # fmt: skip
 """Floor of each adapter; one that is not named is of floor 3, on `openai` and what is below."""
 
 IMPURE = {"asyncio", "aiohttp", "socket", "time", "random", "os", "logging"}
