@@ -16,6 +16,7 @@ PROVIDERS = {
     "openai": OPENAI_COMPATIBLE,
     "chatglm": {"zhipu-v3"},
     "demo": set(),
+    "zhipu": {"zhipu-v4"},
 }
 """The recorded providers of each adapter; one that is not named here is not built in."""
 
