@@ -1,5 +1,5 @@
 """The built-in adapters. A list rather than a directory scan, so that a frozen program finds them too."""
 
-from . import chatglm, demo, openai, zhipu
+from . import azure, chatglm, demo, openai, zhipu
 
-BUILTIN = (openai, chatglm, zhipu, demo)
+BUILTIN = (openai, azure, chatglm, zhipu, demo)

@@ -14,6 +14,7 @@ OPENAI_COMPATIBLE = {
 
 PROVIDERS = {
     "openai": OPENAI_COMPATIBLE,
+    "azure": {"azure-openai"},
     "chatglm": {"zhipu-v3"},
     "demo": set(),
     "zhipu": {"zhipu-v4"},

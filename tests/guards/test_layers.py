@@ -33,7 +33,7 @@ FLOORS = {
 ADAPTER_FLOORS = {
     "sse": 0, "usage": 0, "failures": 0, "fields": 0,
     "chat": 1, "rewrite": 1, "bigmodel": 1,
-    "openai": 2, "demo": 2,
+    "openai": 2, "demo": 2, "azure_filter": 2,
 }  # fmt: skip
 """Floor of each adapter; one that is not named is of floor 3, on `openai` and what is below."""
 
