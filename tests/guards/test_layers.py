@@ -18,9 +18,10 @@ FLOORS = {
     "store": 3, "upstream.pool": 3, "pages": 3,
     "upstream": 4, "live": 4,
     # The conformance kit.
-    "conformance.outcome": 0, "conformance.splits": 0, "conformance.cases": 1, "conformance.responses": 1,
-    "conformance.replay": 2,
-    "conformance.compare": 3, "conformance": 4,
+    "conformance.outcome": 0, "conformance.splits": 0, "conformance.report": 0, "conformance.shape": 0,
+    "conformance.cases": 1, "conformance.responses": 1, "conformance.compose": 2, "conformance.replay": 2,
+    "conformance.compare": 3, "conformance.traffic": 3, "conformance.mishaps": 3, "conformance.mutations": 3,
+    "conformance.subject": 3, "conformance.answers": 4, "conformance": 4, "conformance.failures": 5,
     # A request, the server, the process.
     "relay": 5, "front": 6, "host": 7,
     # What people type.
@@ -35,7 +36,10 @@ ADAPTER_FLOORS = {"sse": 0, "usage": 0, "failures": 0, "fields": 0, "chat": 1, "
 
 IMPURE = {"asyncio", "aiohttp", "socket", "time", "random", "os", "logging"}
 
-ONLY_IN = {"aiohttp": {"proxy/front.py"}, "canalgate.adapters": {"proxy/host.py"}}
+ONLY_IN = {
+    "aiohttp": {"proxy/front.py"},
+    "canalgate.adapters": {"proxy/host.py", "proxy/conformance/subject.py"},
+}
 
 
 def modules(package):
