@@ -177,7 +177,7 @@ def answered(
         return Replayed(error=error)
     if is_sse:
         arriving = checked(adapter, call, arriving)
-    return _streamed(adapter, call, translator, arriving, is_sse, framed)
+    return _streamed(adapter, call, translator, arriving, framed)
 
 
 def _streamed(
@@ -185,7 +185,6 @@ def _streamed(
     call: Call,
     translator: StreamTranslator | None,
     arriving: Iterable[bytes],
-    is_sse: bool,
     framed: bool,
 ) -> Replayed:
     sent: list[bytes] = []
@@ -195,13 +194,13 @@ def _streamed(
             sent.append(data if translator is None else translator.feed(data))
         if translator is not None:
             sent.append(translator.close())
-        if is_sse and not framed and not adapter.is_complete(call, b"".join(sent)[-TAIL_BYTES:]):
+        if not framed and not adapter.is_complete(call, b"".join(sent)[-TAIL_BYTES:]):
             raise UpstreamError(ErrorKind.FAULT, "the provider closed the connection in mid-stream")
     except UpstreamError as exc:
         error = exc
     stream = b"".join(sent)
     usage = translator.usage if translator is not None else None
-    if usage is None and is_sse:
+    if usage is None:
         usage = adapter.usage(call, stream[-TAIL_BYTES:])
     outcome = _read(call, stream, is_stream=True)
     return Replayed(
