@@ -195,9 +195,8 @@ class AzureAdapter(OpenAIAdapter):
         return rewritten(reply, _FINISH) if b'"tool_calls"' in reply.body else reply
 
     def stream(self, call: Call, response: UpstreamResponse) -> StreamTranslator | None:
-        if "json" in response.headers.get("content-type", ""):
-            return None  # an error where a stream was asked for
-        if call.endpoint != "chat/completions":
+        is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        if call.endpoint != "chat/completions" or not is_events:
             return super().stream(call, response)
         usage = UsageFilter() if self._hides_usage(call) else None
 

@@ -106,9 +106,8 @@ class ZhipuAdapter(OpenAIAdapter):
         return rewritten(reply, _FINISH) if call.endpoint == "chat/completions" else reply
 
     def stream(self, call: Call, response: UpstreamResponse) -> StreamTranslator | None:
-        if "json" in response.headers.get("content-type", ""):
-            return None  # an error where a stream was asked for
-        if call.endpoint != "chat/completions":
+        is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        if call.endpoint != "chat/completions" or not is_events:
             return super().stream(call, response)
 
         def failure(chunk: Json) -> UpstreamError | None:
