@@ -1,5 +1,5 @@
 """The built-in adapters. A list rather than a directory scan, so that a frozen program finds them too."""
 
-from . import demo, openai, qianfan
+from . import demo, openai, qianfan, wenxin
 
-BUILTIN = (openai, qianfan, demo)
+BUILTIN = (openai, qianfan, wenxin, demo)

@@ -15,6 +15,7 @@ OPENAI_COMPATIBLE = {
 PROVIDERS = {
     "openai": OPENAI_COMPATIBLE,
     "demo": set(),
+    "wenxin": {"wenxin"},
     "qianfan": {"qianfan-v2"},
 }
 """The recorded providers of each adapter; one that is not named here is not built in."""
