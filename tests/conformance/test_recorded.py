@@ -17,6 +17,8 @@ PROVIDERS = {
     "azure": {"azure-openai"},
     "chatglm": {"zhipu-v3"},
     "demo": set(),
+    "wenxin": {"wenxin"},
+    "qianfan": {"qianfan-v2"},
     "zhipu": {"zhipu-v4"},
 }
 """The recorded providers of each adapter; one that is not named here is not built in."""
