@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -23,7 +23,6 @@ from ..plugins import (
     Endpoint,
     ErrorKind,
     Headers,
-    Json,
     Option,
     Reply,
     StreamTranslator,
@@ -35,7 +34,6 @@ from ..plugins import (
 from . import azure_filter, failures
 from .openai import ASK_USAGE, OpenAIAdapter, trim_base_url
 from .rewrite import ChunkRewriter, by_table, rewritten
-from .usage import UsageFilter
 
 SURFACE = Option(
     "surface",
@@ -113,7 +111,6 @@ _CODES: Mapping[str, tuple[ErrorKind, str]] = {
 """Codes, inner ones too, that only Azure has. Source: "Content filtering" and the inference reference."""
 
 _FINISH = by_table({})
-_ERROR_SIGN = re.compile(rb'"(?:error|statusCode)"\s*:\s*(?!null|\s)')
 _WAIT = re.compile(r"retry after (\d{1,6}) (milli)?second", re.IGNORECASE)
 
 
@@ -187,7 +184,6 @@ class AzureAdapter(OpenAIAdapter):
         return super().request(msgspec.structs.replace(call, upstream_model=_deployment(call)))
 
     def reply(self, call: Call, response: UpstreamResponse) -> Reply:
-        self._check(call, response.body, response.headers)
         reply = super().reply(call, response)
         if call.endpoint != "chat/completions":
             return reply
@@ -198,20 +194,13 @@ class AzureAdapter(OpenAIAdapter):
         is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
         if call.endpoint != "chat/completions" or not is_events:
             return super().stream(call, response)
-        usage = UsageFilter() if self._hides_usage(call) else None
-
-        def failure(chunk: Json) -> UpstreamError | None:
-            return self._failure_in(call, chunk, response.headers)
-
-        return ChunkRewriter(_FINISH, failure, azure_filter.FilterResults(_strips(call), usage))
-
-    def check_first_event(self, call: Call, data: bytes) -> None:
-        self._check(call, data, {})
-        super().check_first_event(call, data)
+        after = azure_filter.FilterResults(_strips(call), super().stream(call, response))
+        failure = partial(self.failure_in, call, headers=response.headers)
+        return ChunkRewriter(_FINISH, failure, after)
 
     def error(self, call: Call, response: UpstreamResponse) -> UpstreamError:
         word = next((word for word in _CODES if f'"{word}"'.encode() in response.body), "")
-        error = failures.classify_response(response, call.now)
+        error = super().error(call, response)
         if word:
             error.kind, error.code = _CODES[word]
         if response.status == 401 and _option(call.channel, AUTH) == "entra":
@@ -220,31 +209,18 @@ class AzureAdapter(OpenAIAdapter):
             error.retry_after = _wait_s(error.message)
         return error
 
+    def failure_in(self, call: Call, value: object, headers: Headers) -> UpstreamError | None:
+        error = value.get("error") if isinstance(value, dict) and not value.get("choices") else None
+        if not isinstance(error, dict):
+            return super().failure_in(call, value, headers)
+        code = str(error.get("code"))  # mostly the status as text
+        status = int(code) if re.fullmatch(r"[45]\d\d", code) else 502
+        return self.error(call, UpstreamResponse(status, headers, orjson.dumps(value)))
+
     def _hides_usage(self, call: Call) -> bool:
         surface = _surface(call.channel)
         old = surface == "deployments" and _api_version(call.channel, surface) < _WITH_STREAM_OPTIONS
         return not old and super()._hides_usage(call)
-
-    def _check(self, call: Call, data: bytes, headers: Headers) -> None:
-        """Raise the failure that stands in an answer or an event, if one does."""
-        if not _ERROR_SIGN.search(data, 0, 512):
-            return
-        try:
-            value = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            return
-        error = self._failure_in(call, value, headers) if isinstance(value, dict) else None
-        if error is not None:
-            raise error
-
-    def _failure_in(self, call: Call, value: Json, headers: Headers) -> UpstreamError | None:
-        """The failure that a 200's body or an event reports: Azure's own, or the API management's."""
-        error = value.get("error")
-        if value.get("choices") or not (error or "statusCode" in value):
-            return None
-        code = str(error.get("code") if isinstance(error, dict) else value.get("statusCode"))
-        status = int(code) if re.fullmatch(r"[45]\d\d", code) else 502
-        return self.error(call, UpstreamResponse(status, headers, orjson.dumps(value)))
 
 
 @lru_cache(maxsize=1024)

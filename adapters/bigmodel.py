@@ -5,11 +5,11 @@ Wire: docs.bigmodel.cn and docs.z.ai, pages "API introduction" (authentication) 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 
 import orjson
@@ -22,31 +22,25 @@ _TOKEN_S = 1800
 
 _BEIJING = timezone(timedelta(hours=8))
 _RESET = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)")
+_TOKEN_EXPIRED = "1003"
 _LONG_LIMITS = frozenset({"1304", "1308", "1310"})
 
-_CODES: Mapping[str, tuple[ErrorKind, str]] = {
-    code: (kind, openai_code)
-    for kind, openai_code, codes in (
-        (ErrorKind.FAULT, "", "500 1120 1200 1230 1234"),
-        (ErrorKind.CREDENTIAL, "", "1000 1001 1002 1003 1004 1100 1110 1111 1112 1121"),
-        (ErrorKind.BALANCE, "", "1113 1304 1308 1309 1310"),
-        (ErrorKind.REQUEST, "", "1210 1212 1213 1214 1215 1231"),
-        (ErrorKind.MODEL, failures.MODEL_NOT_FOUND, "1211 1221 1222"),
-        (ErrorKind.MODEL, "", "1220 1311"),
-        (ErrorKind.REQUEST, failures.CONTEXT_LENGTH, "1261"),
-        (ErrorKind.REQUEST, failures.CONTENT_FILTER, "1300 1301"),
-        (ErrorKind.RATE, "", "1302 1303 1305 1313"),
-        (ErrorKind.BUSY, "", "1312"),
-    )
-    for code in codes.split()
-}
+CODES = failures.coded(
+    (ErrorKind.FAULT, "", "500 1120 1200 1230 1234"),
+    (ErrorKind.CREDENTIAL, "", "1000 1001 1002 1003 1004 1100 1110 1111 1112 1121"),
+    (ErrorKind.BALANCE, "", "1113 1304 1308 1309 1310"),
+    (ErrorKind.REQUEST, "", "1210 1212 1213 1214 1215 1231"),
+    (ErrorKind.MODEL, failures.MODEL_NOT_FOUND, "1211 1221 1222"),
+    (ErrorKind.MODEL, "", "1220 1311"),
+    (ErrorKind.REQUEST, failures.CONTEXT_LENGTH, "1261"),
+    (ErrorKind.REQUEST, failures.CONTENT_FILTER, "1300 1301"),
+    (ErrorKind.RATE, "", "1302 1303 1305 1313"),
+    (ErrorKind.BUSY, "", "1312"),
+)
 """Zhipu's own codes, of both interfaces. Source: docs.bigmodel.cn, page "Error codes"."""
 
-_STATUSES: Mapping[int, str] = {434: "1220"}
+_STATUSES = {434: "1220"}
 """The code that a status stands for where the body has none: 434 is an interface the account may not use."""
-
-_MEANT: Mapping[ErrorKind, int] = {ErrorKind.REQUEST: 400, ErrorKind.RATE: 429, ErrorKind.BUSY: 503}
-"""The status of an error that came inside a 200; 502 for the others."""
 
 
 def signing(default: str) -> Option:
@@ -106,27 +100,19 @@ def failure_in(value: Json) -> failures.Failure | None:
 def classify(
     failure: failures.Failure, status: int, headers: Headers, now: float, *, signed: bool
 ) -> UpstreamError:
-    """Turn a failure of Zhipu's into an UpstreamError. `signed`: an expired token can be made afresh.
+    """Turn a failure of Zhipu's into an UpstreamError. `status` is 200 inside an answer.
 
-    A limit by the day, week or month says when it ends, in Beijing's time; that becomes `retry_after`.
+    `signed`: requests carry a token that we signed, so one that expired is made afresh. A limit by the day,
+    week or month says when it ends, in Beijing's time; that becomes `retry_after`.
     """
-    kind, code = _CODES.get(failure.code or _STATUSES.get(status, ""), (None, ""))
-    if kind is None or (kind is ErrorKind.REQUEST and not code):
-        # A code for a bad parameter covers much; the message may speak of the context's length.
-        said = failure if kind is None else failures.Failure(failure.message)
-        return failures.classify(said, status if kind is None else 400, headers, now)
-    if failure.code == "1003" and signed:
-        kind = ErrorKind.EXPIRED
-    retry_after = failures.retry_after(headers, now)
-    if retry_after is None and failure.code in _LONG_LIMITS:
-        retry_after = _until_reset(failure.message, now)
-    return UpstreamError(
-        kind,
-        failure.message or f"the provider answered with code {failure.code}",
-        status=status if status >= 400 else _MEANT.get(kind, 502),
-        code=code,
-        retry_after=retry_after,
-    )
+    if not failure.code and status in _STATUSES:
+        failure = dataclasses.replace(failure, code=_STATUSES[status])
+    error = failures.classify_coded(CODES, failure, status, headers, now)
+    if signed and failure.code == _TOKEN_EXPIRED:
+        error.kind = ErrorKind.EXPIRED
+    if error.retry_after is None and failure.code in _LONG_LIMITS:
+        error.retry_after = _until_reset(failure.message, now)
+    return error
 
 
 def _until_reset(message: str, now: float) -> float | None:

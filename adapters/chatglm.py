@@ -6,19 +6,20 @@ model is part of the path, the conversation is `prompt`, and a stream's data is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
 import orjson
 
 from ..plugins import (
-    Adapter,
     BodyError,
     Call,
     Channel,
     Credential,
     ErrorKind,
+    Headers,
     Json,
+    Option,
     Reply,
     StreamTranslator,
     UpstreamError,
@@ -28,7 +29,7 @@ from ..plugins import (
     hookimpl,
 )
 from . import bigmodel, chat, failures, fields
-from .openai import trim_base_url
+from .foreign import ForeignAdapter, at, is_document, objects, text
 from .sse import Event, SSEDecoder
 from .usage import read_usage
 
@@ -40,21 +41,14 @@ _HANDLED = frozenset(
         *("functions", "encoding_format", "prompt", "incremental"),
     }
 )
-_UNSUPPORTED = frozenset(
-    {
-        *("audio", "dimensions", "frequency_penalty", "function_call", "logit_bias", "logprobs"),
-        *("max_completion_tokens", "max_tokens", "metadata", "modalities", "n", "parallel_tool_calls"),
-        *("prediction", "presence_penalty", "reasoning_effort", "response_format", "seed", "service_tier"),
-        *("stop", "store", "tool_choice", "top_logprobs", "user", "verbosity", "web_search_options"),
-    }
-)
+_UNSUPPORTED = (fields.CHAT_FIELDS | fields.EMBEDDING_FIELDS) - _HANDLED
 """OpenAI's fields that version 3 has no place for. Source: docs.bigmodel.cn, "ChatGLM-Turbo", request."""
 
 _LOW, _HIGH = 0.01, 0.99
 """The ends of the open interval from 0 to 1 that temperature and top_p must be in."""
 
 
-class ChatGLMAdapter(Adapter):
+class ChatGLMAdapter(ForeignAdapter):
     """Zhipu's models of 2023 under their first interface."""
 
     name = "chatglm"
@@ -62,14 +56,14 @@ class ChatGLMAdapter(Adapter):
     base_url = "https://open.bigmodel.cn/api/paas/v3/model-api"
     endpoints = frozenset({"chat/completions", "embeddings"})
     key_help = "API key of the form id.secret"
-    options = (bigmodel.signing(_SIGNED), fields.UNSUPPORTED)
+    options: ClassVar[tuple[Option, ...]] = (bigmodel.signing(_SIGNED), fields.UNSUPPORTED)
     models = (
         "chatglm_turbo", "chatglm_pro", "chatglm_std", "chatglm_lite", "chatglm_lite_32k",
         "characterglm", "text_embedding",
     )  # fmt: skip
 
     def check(self, channel: Channel) -> None:
-        trim_base_url(channel.base_url or self.base_url)
+        super().check(channel)
         bigmodel.check_key(channel, _SIGNED)
 
     def credential(self, channel: Channel, response: UpstreamResponse | None, now: float) -> Credential:
@@ -77,45 +71,42 @@ class ChatGLMAdapter(Adapter):
             return bigmodel.signed_token(channel.key, now)
         return Credential(channel.key)
 
+    def auth(self, credential: Credential) -> dict[str, str]:
+        return {"authorization": credential.value}  # by itself, without the word Bearer
+
     def request(self, call: Call) -> UpstreamRequest:
         made = _embedding(call) if call.endpoint == "embeddings" else _prompt(call)
         rest, dropped = fields.others(call, _HANDLED, _UNSUPPORTED)
-        # The key or the token stands in the header by itself, without the word Bearer.
-        headers = {"content-type": "application/json", "authorization": call.credential.value}
-        return UpstreamRequest(self._url(call), headers, orjson.dumps({**rest, **made}), dropped=dropped)
+        return self.post(call, self._url(call), {**rest, **made}, dropped)
 
     def reply(self, call: Call, response: UpstreamResponse) -> Reply:
-        answer = _parsed(response.body)
-        data = answer.get("data")
-        if answer.get("success") is False or not isinstance(data, dict):
-            failure = bigmodel.failure_in(answer) or failures.Failure("the provider's answer has no data")
-            raise self._failed(call, failure, response)
-        usage = read_usage(data.get("usage"))
-        id = str(data.get("task_id") or "")
+        data = self.document(call, response).get("data")
+        usage = read_usage(at(data, "usage"))
         if call.endpoint == "embeddings":
             return chat.embeddings(call, [_vector(data)], usage)
-        choices = [(chat.message(_text(call, choice)), "stop") for choice in _choices(data)]
-        return chat.completions(call, choices, usage, id=id)
+        choices = objects(at(data, "choices"))
+        if not choices:
+            raise UpstreamError(ErrorKind.FAULT, "the provider's answer has no choice")
+        said = [(chat.message(_content(call, choice)), "stop") for choice in choices]
+        return chat.completions(call, said, usage, id=text(at(data, "task_id")))
 
     def stream(self, call: Call, response: UpstreamResponse) -> StreamTranslator | None:
-        if "json" in response.headers.get("content-type", ""):
-            return None  # errors come as JSON also where a stream was asked for
-        return ChatGLMStream(call, lambda failure: self._failed(call, failure, response))
+        # Errors come as JSON also where a stream was asked for.
+        return None if is_document(call, response) else ChatGLMStream(self, call, response)
 
-    def error(self, call: Call, response: UpstreamResponse) -> UpstreamError:
-        return self._failed(call, failures.read_failure(response.body), response)
+    def failed(self, failure: failures.Failure, status: int, headers: Headers, now: float) -> UpstreamError:
+        return bigmodel.classify(failure, status, headers, now, signed=True)
+
+    def failure(self, value: Json) -> failures.Failure | None:
+        return bigmodel.failure_in(value)
 
     def _url(self, call: Call) -> str:
-        base = trim_base_url(call.channel.base_url or self.base_url)
+        base = self.root(call.channel)
         if not urlsplit(base).path:
             base += urlsplit(self.base_url).path
         base, root, _ = base.partition("/model-api")
         way = "sse-invoke" if call.stream and call.endpoint == "chat/completions" else "invoke"
         return f"{base}{root}/{quote(call.upstream_model, safe='')}/{way}"
-
-    def _failed(self, call: Call, failure: failures.Failure, response: UpstreamResponse) -> UpstreamError:
-        signed = bigmodel.is_signed(call.channel, _SIGNED)
-        return bigmodel.classify(failure, response.status, response.headers, call.now, signed=signed)
 
 
 class ChatGLMStream(StreamTranslator):
@@ -125,10 +116,12 @@ class ChatGLMStream(StreamTranslator):
     is returned first, and the next call raises, however the bytes were cut.
     """
 
-    def __init__(self, call: Call, failed: Callable[[failures.Failure], UpstreamError]) -> None:
+    def __init__(self, adapter: ChatGLMAdapter, call: Call, response: UpstreamResponse) -> None:
+        self._adapter = adapter
+        self._now = call.now
+        self._response = response
         self._events = _Decoder()
         self._chunks = chat.ChunkWriter(call)
-        self._failed = failed
         self._ended = False
         self._error: UpstreamError | None = None
 
@@ -163,7 +156,8 @@ class ChatGLMStream(StreamTranslator):
         if event.name == b"interrupted":
             return self._end("content_filter")
         if event.name == b"error":
-            self._error = self._failed(_failure(event.data))
+            failure = failures.read_failure(event.data)
+            self._error = self._adapter.failed(failure, 200, self._response.headers, self._now)
         return b""
 
     def _end(self, reason: str) -> bytes:
@@ -238,22 +232,10 @@ def _turns(message: Json) -> list[Json]:
 
 def _embedding(call: Call) -> Json:
     """The body of an embedding request: one text a call."""
-    assert call.body is not None
-    given = call.body.tree.get("input")
-    texts = given if isinstance(given, list) else [given]
-    if len(texts) != 1 or not isinstance(texts[0], str) or not texts[0]:
+    texts = chat.inputs_of(call)
+    if len(texts) != 1 or not texts[0]:
         raise BodyError("this model embeds one text a call", "input")
     return {"prompt": texts[0]}
-
-
-def _parsed(body: bytes) -> Json:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamError(ErrorKind.FAULT, "the provider's answer is not valid JSON") from exc
-    if not isinstance(value, dict):
-        raise UpstreamError(ErrorKind.FAULT, "the provider's answer is not a JSON object")
-    return value
 
 
 def _usage(meta: bytes) -> Usage | None:
@@ -265,39 +247,23 @@ def _usage(meta: bytes) -> Usage | None:
     return read_usage(value.get("usage")) if isinstance(value, dict) else None
 
 
-def _failure(data: bytes) -> failures.Failure:
-    """What an `error` event says, which is JSON or plain text."""
-    failure = failures.read_failure(data)
-    return failure if failure.message or failure.code else failures.Failure("the provider reported an error")
-
-
-def _choices(data: Json) -> list[Json]:
-    found = data.get("choices")
-    choices = [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
-    if not choices:
-        raise UpstreamError(ErrorKind.FAULT, "the provider's answer has no choice")
-    return choices
-
-
-def _vector(data: Json) -> list[float]:
-    vector = data.get("embedding")
+def _vector(data: object) -> list[float]:
+    vector = at(data, "embedding")
     if not isinstance(vector, list):
         raise UpstreamError(ErrorKind.FAULT, "the provider's answer has no embedding")
     return vector
 
 
-def _text(call: Call, choice: Json) -> str:
+def _content(call: Call, choice: Json) -> str:
     """The text of a choice, which is a JSON string inside the string unless plain text was asked for."""
-    content = choice.get("content")
-    content = content if isinstance(content, str) else ""
+    content = text(choice.get("content"))
     plain = call.body is not None and call.body.tree.get("return_type") == "text"
     if plain or not (content.startswith('"') and content.endswith('"')):
         return content
     try:
-        inner = orjson.loads(content)
+        return text(orjson.loads(content)) or content
     except orjson.JSONDecodeError:
         return content
-    return inner if isinstance(inner, str) else content
 
 
 @hookimpl

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,6 +19,7 @@ from ..plugins import (
     Channel,
     Credential,
     ErrorKind,
+    Headers,
     Json,
     JsonBody,
     Reply,
@@ -30,7 +32,7 @@ from ..plugins import (
 from . import bigmodel, chat, failures, fields
 from .openai import ASK_USAGE, OpenAIAdapter, trim_base_url
 from .rewrite import ChunkRewriter, by_table, rewritten
-from .usage import UsageFilter, last_usage
+from .usage import last_usage
 
 _PLAIN = "plain"
 
@@ -51,8 +53,6 @@ _CLOSED_MODELS = re.compile(r"glm-(4\.[5-9]|[5-9]|z)", re.IGNORECASE)
 
 _BARE_IMAGES = re.compile(r"glm-4v(-plus)?\Z", re.IGNORECASE)
 """Models that take a picture's base64 text without `data:...;base64,` before it."""
-
-_ERROR_SIGN = re.compile(rb'"(?:error|success|code)"\s*:\s*(?!null|\s)')
 
 
 class ZhipuAdapter(OpenAIAdapter):
@@ -99,7 +99,6 @@ class ZhipuAdapter(OpenAIAdapter):
         return msgspec.structs.replace(request, dropped=dropped) if dropped else request
 
     def reply(self, call: Call, response: UpstreamResponse) -> Reply:
-        self._check(call, response.body, response)
         reply = super().reply(call, response)
         if reply.usage is None:  # search results may stand behind it
             reply = msgspec.structs.replace(reply, usage=last_usage(response.body))
@@ -109,35 +108,18 @@ class ZhipuAdapter(OpenAIAdapter):
         is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
         if call.endpoint != "chat/completions" or not is_events:
             return super().stream(call, response)
+        failure = partial(self.failure_in, call, headers=response.headers)
+        return ChunkRewriter(_FINISH, failure, super().stream(call, response))
 
-        def failure(chunk: Json) -> UpstreamError | None:
-            found = bigmodel.failure_in(chunk)
-            return None if found is None else self._classified(call, found, response)
+    def failed(self, call: Call, failure: failures.Failure, status: int, headers: Headers) -> UpstreamError:
+        signed = bigmodel.is_signed(call.channel, _PLAIN)
+        return bigmodel.classify(failure, status, headers, call.now, signed=signed)
 
-        return ChunkRewriter(_FINISH, failure, UsageFilter() if self._hides_usage(call) else None)
-
-    def check_first_event(self, call: Call, data: bytes) -> None:
-        self._check(call, data, UpstreamResponse(200, {}))
-        super().check_first_event(call, data)
-
-    def error(self, call: Call, response: UpstreamResponse) -> UpstreamError:
-        return self._classified(call, failures.read_failure(response.body), response)
-
-    def _check(self, call: Call, data: bytes, response: UpstreamResponse) -> None:
-        """Raise the failure that stands in an answer or an event, if one does."""
-        if not _ERROR_SIGN.search(data, 0, 1024):
-            return
-        try:
-            value = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            return
+    def failure_in(self, call: Call, value: object, headers: Headers) -> UpstreamError | None:
         found = bigmodel.failure_in(value) if isinstance(value, dict) else None
         if found is not None:
-            raise self._classified(call, found, response)
-
-    def _classified(self, call: Call, failure: failures.Failure, response: UpstreamResponse) -> UpstreamError:
-        signed = bigmodel.is_signed(call.channel, _PLAIN)
-        return bigmodel.classify(failure, response.status, response.headers, call.now, signed=signed)
+            return self.failed(call, found, 200, headers)
+        return super().failure_in(call, value, headers)
 
 
 def _translated(call: Call, body: JsonBody) -> tuple[JsonBody, tuple[str, ...]]:
