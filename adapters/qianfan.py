@@ -71,8 +71,10 @@ _CHAT: frozenset[Endpoint] = frozenset({"chat/completions", "completions"})
 
 _REQUEST, _MODEL, _RATE = ErrorKind.REQUEST, ErrorKind.MODEL, ErrorKind.RATE
 
+_BAD_TOKEN = "invalid_iam_token"
+
 _CODES = coded(
-    (ErrorKind.CREDENTIAL, "", "invalid_iam_token"),
+    (ErrorKind.CREDENTIAL, "", _BAD_TOKEN),
     (_MODEL, MODEL_NOT_FOUND, "invalid_model model_offline"),
     (_MODEL, "", "invalid_appid no_parameter_permission"),
     (_REQUEST, "", "malformed_json invalid_messages invalid_argument invalid_image_url"),
@@ -215,7 +217,7 @@ class QianfanAdapter(OpenAIAdapter):
         word = failure.type if failure.code not in codes and failure.type in codes else failure.code
         named = Failure(failure.message, failure.type, word, failure.param)
         error = classify_coded(codes, named, status, headers, call.now)
-        if error.kind is ErrorKind.CREDENTIAL and "|" in call.channel.key:
+        if failure.code == _BAD_TOKEN and "|" in call.channel.key:
             error.kind = ErrorKind.EXPIRED  # the token's time is over, the key behind it may be good
         if error.kind is ErrorKind.REQUEST:
             error.type, error.code = failure.type, error.code or failure.code
