@@ -39,8 +39,8 @@ from .failures import (
     CONTEXT_LENGTH,
     MODEL_NOT_FOUND,
     Failure,
-    Verdict,
     classify_coded,
+    coded,
     read_failure,
 )
 from .openai import ASK_USAGE, OpenAIAdapter, trim_base_url
@@ -71,48 +71,46 @@ _CHAT: frozenset[Endpoint] = frozenset({"chat/completions", "completions"})
 
 _REQUEST, _MODEL, _RATE = ErrorKind.REQUEST, ErrorKind.MODEL, ErrorKind.RATE
 
-_CODES: Mapping[str, Verdict] = {
-    code: (kind, word)
-    for kind, word, codes in (
-        (ErrorKind.CREDENTIAL, "", "invalid_iam_token"),
-        (_MODEL, MODEL_NOT_FOUND, "invalid_model model_offline"),
-        (_MODEL, "", "invalid_appid no_parameter_permission"),
-        (_REQUEST, "", "malformed_json invalid_messages invalid_argument invalid_image_url"),
-        (_REQUEST, "", "invalid_plugin_argument"),
-        (_REQUEST, CONTEXT_LENGTH, "characters_too_long tokens_too_long"),
-        (_REQUEST, CONTENT_FILTER, "unsafe_request image_url_unsafe"),
-        (_REQUEST, CONTENT_FILTER, "system_unsafe user_setting_unsafe functions_unsafe"),
-        (ErrorKind.BALANCE, "", "account_overdue"),
-        (ErrorKind.BALANCE, "", "coding_plan_hour_quota_exceeded coding_plan_week_quota_exceeded"),
-        (ErrorKind.BALANCE, "", "coding_plan_month_quota_exceeded"),
-        (_RATE, "", "rpm_rate_limit_exceeded tpm_rate_limit_exceeded user_rate_limit_exceeded"),
-        (_RATE, "", "input_tpm_rate_limit_exceeded output_tpm_rate_limit_exceeded"),
-        (_RATE, "", "preemptible_rate_limit_exceeded"),
-        (ErrorKind.BUSY, "", "cluster_rate_limit_exceeded cluster_rpm_rate_limit_exceeded"),
-        (ErrorKind.BUSY, "", "cluster_tpm_rate_limit_exceeded"),
-        (ErrorKind.FAULT, "", "internal_error dispatch_internal_error Internal_error"),
-    )
-    for code in codes.split()
-}
+_BAD_TOKEN = "invalid_iam_token"
+
+_CODES = coded(
+    (ErrorKind.CREDENTIAL, "", _BAD_TOKEN),
+    (_MODEL, MODEL_NOT_FOUND, "invalid_model model_offline"),
+    (_MODEL, "", "invalid_appid no_parameter_permission"),
+    (_REQUEST, "", "malformed_json invalid_messages invalid_argument invalid_image_url"),
+    (_REQUEST, "", "invalid_plugin_argument"),
+    (_REQUEST, CONTEXT_LENGTH, "characters_too_long tokens_too_long"),
+    (_REQUEST, CONTENT_FILTER, "unsafe_request image_url_unsafe"),
+    (_REQUEST, CONTENT_FILTER, "system_unsafe user_setting_unsafe functions_unsafe"),
+    (ErrorKind.BALANCE, "", "account_overdue"),
+    (ErrorKind.BALANCE, "", "coding_plan_hour_quota_exceeded coding_plan_week_quota_exceeded"),
+    (ErrorKind.BALANCE, "", "coding_plan_month_quota_exceeded"),
+    (_RATE, "", "rpm_rate_limit_exceeded tpm_rate_limit_exceeded user_rate_limit_exceeded"),
+    (_RATE, "", "input_tpm_rate_limit_exceeded output_tpm_rate_limit_exceeded"),
+    (_RATE, "", "preemptible_rate_limit_exceeded"),
+    (ErrorKind.BUSY, "", "cluster_rate_limit_exceeded cluster_rpm_rate_limit_exceeded"),
+    (ErrorKind.BUSY, "", "cluster_tpm_rate_limit_exceeded"),
+    (ErrorKind.FAULT, "", "internal_error dispatch_internal_error Internal_error"),
+)
 """Codes, and types where the code says less. Source: page "error codes"."""
 
 _UNNAMED = "model is empty"
-_UNNAMED_CODES: Mapping[str, Verdict] = {"invalid_model": (_REQUEST, "")}
+_UNNAMED_CODES = coded((_REQUEST, "", "invalid_model"))
 """`invalid_model` with this text is about the request, with any other about the account."""
 
-_by_word = by_table({"normal": "stop", "function_call": "tool_calls", "": None})
+_by_word = by_table({"normal": "stop", "": None})
 
 
 def finish_reason(choice: Json) -> str | None:
     """Return a choice's finish reason in OpenAI's words; None for no finish yet.
 
-    `need_clear_history` says that the text is a refusal. The models of V1 say `normal` in every chunk and
-    the end with `is_end`.
+    The models of V1 say `normal` in every chunk and the end with `is_end`. `need_clear_history` says that
+    the text is a refusal.
     """
-    if choice.get("need_clear_history") is True:
-        return "content_filter"
     if choice.get("is_end") is False:
         return None
+    if choice.get("need_clear_history") is True:
+        return "content_filter"
     return _by_word(choice)
 
 
@@ -219,7 +217,7 @@ class QianfanAdapter(OpenAIAdapter):
         word = failure.type if failure.code not in codes and failure.type in codes else failure.code
         named = Failure(failure.message, failure.type, word, failure.param)
         error = classify_coded(codes, named, status, headers, call.now)
-        if error.kind is ErrorKind.CREDENTIAL and "|" in call.channel.key:
+        if failure.code == _BAD_TOKEN and "|" in call.channel.key:
             error.kind = ErrorKind.EXPIRED  # the token's time is over, the key behind it may be good
         if error.kind is ErrorKind.REQUEST:
             error.type, error.code = failure.type, error.code or failure.code

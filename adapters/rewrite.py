@@ -92,8 +92,9 @@ class ChunkRewriter(StreamTranslator):
     def close(self) -> bytes:
         if self._failure is not None:
             raise self._failure
-        passed = self._passed(b"".join(self._held))
+        line = b"".join(self._held)
         self._held.clear()
+        passed = self._passed(line) if _is_whole(line) else b""
         if self._failure is not None:
             raise self._failure
         if not self._ended:
@@ -129,7 +130,7 @@ class ChunkRewriter(StreamTranslator):
         return b"".join(made)
 
     def _line(self, line: bytes) -> bytes:
-        data = line.removeprefix(_BOM).removeprefix(b"data:").strip()
+        data = _data(line)
         if data == b"[DONE]":
             self._ended = True
             return line
@@ -146,6 +147,22 @@ class ChunkRewriter(StreamTranslator):
         line = _reworded(line, chunk, self._rule, self._called)
         self._ended = self._ended or _REASON.search(line) is not None
         return line
+
+
+def _data(line: bytes) -> bytes:
+    return line.removeprefix(_BOM).removeprefix(b"data:").strip()
+
+
+def _is_whole(line: bytes) -> bool:
+    """Whether a last line without its end is an event: half of one would only break the client's parser."""
+    data = _data(line)
+    if data == b"[DONE]":
+        return True
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _reworded(raw: bytes, answer: Json, rule: Rule, called: set[int]) -> bytes:

@@ -10,7 +10,6 @@ Source: Baidu's WENXINWORKSHOP documentation, pages of the single models, "Acces
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
@@ -32,7 +31,7 @@ from ..plugins import (
     hookimpl,
 )
 from .chat import completion, embeddings, inputs_of, message, tool_call
-from .failures import CONTENT_FILTER, CONTEXT_LENGTH, MODEL_NOT_FOUND, Failure, Verdict
+from .failures import CONTENT_FILTER, CONTEXT_LENGTH, MODEL_NOT_FOUND, Failure, coded
 from .fields import EMBEDDING_FIELDS, UNSUPPORTED, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, objects, text
 from .rerank import HANDLED as RERANK_FIELDS
@@ -59,24 +58,20 @@ SERVICE_PATH = Option(
 _REQUEST, _MODEL = ErrorKind.REQUEST, ErrorKind.MODEL
 _FAULT, _RATE = ErrorKind.FAULT, ErrorKind.RATE
 
-_CODES: Mapping[str, Verdict] = {
-    code: (kind, word)
-    for kind, word, codes in (
-        (_FAULT, "", "1 2 336000 500000"),
-        (_FAULT, "", "15"),  # the application does not exist yet: asking again helps, says the page
-        (ErrorKind.BUSY, "", "4 336100"),
-        (_MODEL, MODEL_NOT_FOUND, "3 336005 336101"),
-        (_MODEL, "", "6 336004"),
-        (ErrorKind.CREDENTIAL, "", "13 14"),
-        (ErrorKind.EXPIRED, "", "100 110 111"),
-        (ErrorKind.BALANCE, "", "17 19"),
-        (_RATE, "", "18 336501 336502"),
-        (_RATE, "", "336117 336503 336504 336505 336507"),
-        (_REQUEST, "", "336001 336002 336003 336104 336105"),
-        (_REQUEST, CONTEXT_LENGTH, "336006 336007 336008 336103"),
-    )
-    for code in codes.split()
-}
+_CODES = coded(
+    (_FAULT, "", "1 2 336000 500000"),
+    (_FAULT, "", "15"),  # the application does not exist yet: asking again helps, says the page
+    (ErrorKind.BUSY, "", "4 336100"),
+    (_MODEL, MODEL_NOT_FOUND, "3 336005 336101"),
+    (_MODEL, "", "6 336004"),
+    (ErrorKind.CREDENTIAL, "", "13 14"),
+    (ErrorKind.EXPIRED, "", "100 110 111"),
+    (ErrorKind.BALANCE, "", "17 19"),
+    (_RATE, "", "18 336501 336502"),
+    (_RATE, "", "336117 336503 336504 336505 336507"),
+    (_REQUEST, "", "336001 336002 336003 336104 336105"),
+    (_REQUEST, CONTEXT_LENGTH, "336006 336007 336008 336103"),
+)
 """Source: the error code page, and for 336117 and 336503 to 336507 what other gateways take them for."""
 
 _SAID = (

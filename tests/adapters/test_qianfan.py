@@ -281,6 +281,11 @@ def test_a_refused_token_is_fetched_anew_where_it_was_fetched():
     assert failed(401, refused, "AK|SK").kind is ErrorKind.EXPIRED
 
 
+def test_another_refusal_is_about_the_key_even_where_a_token_was_fetched():
+    refused = {"code": "brand_new", "message": "no", "type": "t"}
+    assert failed(401, refused, "AK|SK").kind is ErrorKind.CREDENTIAL
+
+
 @pytest.mark.parametrize("body", [b'{"error":{"code":"account_overdue","message":"m"}}'])
 def test_an_error_under_200_is_raised_from_an_answer_and_a_first_event(body):
     for raising in (

@@ -153,6 +153,15 @@ def test_a_stream_may_end_without_its_last_blank_line(stream):
     assert translator.feed(stream) + translator.close() == stream.replace(b"eos", b"stop")
 
 
+@pytest.mark.parametrize(
+    "half", [b'data: {"choices":[],"usage":{"prom', b"data: [DO", b"data: ", b": pin", b"dat"]
+)
+def test_half_an_event_after_the_end_is_left_out(half):
+    end = chunk(b'{"finish_reason":"stop"}')
+    translator = ChunkRewriter(RULE, failure)
+    assert translator.feed(end + half) + translator.close() == end
+
+
 def test_the_last_usage_counts():
     translator = ChunkRewriter(RULE, failure)
     for said in (
