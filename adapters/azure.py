@@ -32,6 +32,7 @@ from ..plugins import (
     hookimpl,
 )
 from . import azure_filter, failures
+from .foreign import at
 from .openai import ASK_USAGE, OpenAIAdapter, trim_base_url
 from .rewrite import ChunkRewriter, by_table, rewritten
 
@@ -273,16 +274,19 @@ def _wait_s(message: str) -> float | None:
 
 def _token(response: UpstreamResponse, now: float) -> Credential:
     """Read Entra's answer. Source: "OAuth 2.0 client credentials flow" of the identity platform."""
-    if response.status in (400, 401):
-        message = failures.read_failure(response.body).message
-        raise UpstreamError(ErrorKind.CREDENTIAL, message or "Entra refused the application", status=401)
-    if not 200 <= response.status < 300:
-        raise failures.classify_response(response, now)
     try:
         value = orjson.loads(response.body)
-        return Credential(value["access_token"], now + float(value.get("expires_in", 3600)))
-    except (orjson.JSONDecodeError, LookupError, TypeError, ValueError) as exc:
-        raise UpstreamError(ErrorKind.FAULT, "Entra's answer has no token in it") from exc
+    except orjson.JSONDecodeError:
+        value = None
+    if response.status in (400, 401):
+        message = at(value, "error_description") or at(value, "error") or "Entra refused the application"
+        raise UpstreamError(ErrorKind.CREDENTIAL, str(message)[:500], status=401)
+    if not 200 <= response.status < 300:
+        raise failures.classify_response(response, now)
+    token, life_s = at(value, "access_token"), at(value, "expires_in")
+    if not isinstance(token, str) or not token or not isinstance(life_s, (int, float)):
+        raise UpstreamError(ErrorKind.FAULT, "Entra's answer has no token in it")
+    return Credential(token, now + life_s)
 
 
 @hookimpl

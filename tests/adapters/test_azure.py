@@ -240,12 +240,35 @@ def test_a_token_is_good_for_as_long_as_entra_says():
         (200, b"[1]", ErrorKind.FAULT),
         (200, b"<html>", ErrorKind.FAULT),
         (200, b'{"access_token":"ey","expires_in":"soon"}', ErrorKind.FAULT),
+        (200, b'{"access_token":"","expires_in":1}', ErrorKind.FAULT),
+        (200, b'{"access_token":["ey"],"expires_in":1}', ErrorKind.FAULT),
+        (401, b"<html>", ErrorKind.CREDENTIAL),
     ],
 )
 def test_an_exchange_that_fails_says_whose_fault_it_is(status, body, kind):
     with pytest.raises(UpstreamError) as caught:
         ADAPTER.credential(Channel(1, "c", HOST, "s", ENTRA), UpstreamResponse(status, JSON, body), NOW)
     assert caught.value.kind is kind
+
+
+def test_a_refused_secret_is_told_in_entras_own_words():
+    body = b'{"error":"invalid_client","error_description":"AADSTS7000215: invalid secret"}'
+    with pytest.raises(UpstreamError, match="AADSTS7000215: invalid secret"):
+        ADAPTER.credential(Channel(1, "c", HOST, "s", ENTRA), UpstreamResponse(401, JSON, body), NOW)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_stop_after_a_tool_call_is_a_call_of_tools(split):
+    call_ = b'{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f"}}]}}'
+    stop = b'{"index":0,"delta":{},"finish_reason":"stop"}'
+    wire = b'data: {"choices":[%b]}\n\ndata: {"choices":[%b]}\n\ndata: [DONE]\n\n' % (call_, stop)
+    replayed = answered(ADAPTER, call(ASKED), UpstreamResponse(200, EVENTS), pieces(wire, split))
+    assert replayed.sent == wire.replace(b'"stop"', b'"tool_calls"')
+
+
+def test_a_stop_beside_a_tool_call_is_a_call_of_tools():
+    body = b'{"choices":[{"message":{"tool_calls":[{"id":"a"}]},"finish_reason":"stop","x":1.50}]}'
+    assert reply(body).body == body.replace(b'"stop"', b'"tool_calls"')
 
 
 GOOD = Channel(1, "c", HOST, "key", {})
