@@ -92,8 +92,9 @@ def failure_in(value: Json) -> failures.Failure | None:
     error = value.get("error")
     if isinstance(error, dict) and error and not value.get("choices"):
         return failures.Failure(str(error.get("message") or ""), "", str(error.get("code") or ""))
-    if value.get("success") is False or (value.get("code") not in (None, 0, 200) and "msg" in value):
-        return failures.Failure(str(value.get("msg") or ""), "", str(value.get("code") or ""))
+    code = str(value.get("code") or "")
+    if value.get("success") is False or (code not in ("", "200") and "msg" in value):
+        return failures.Failure(str(value.get("msg") or ""), "", code)
     return None
 
 

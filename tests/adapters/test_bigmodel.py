@@ -152,6 +152,7 @@ def test_a_limit_that_says_when_it_ends_is_waited_for(code, message, headers, se
         {"choices": [{}], "error": None},
         {"code": 200, "msg": "ok", "success": True, "data": {}},
         {"code": 0, "msg": "ok"},
+        {"code": "200", "msg": "ok"},
         {"code": "x", "data": []},
         {"error": "text"},
     ],
