@@ -1,0 +1,48 @@
+"""Every adapter gets out of the recorded traffic of its providers what an independent reader got."""
+
+import pytest
+from canalgate.adapters import BUILTIN
+from canalgate.plugins.manager import PluginManager
+from canalgate.proxy.conformance import SPLITS, cases, differences, replay
+from recordings import RECORDINGS
+
+OPENAI_COMPATIBLE = {
+    "openai", "chatglm-openai-api", "cerebras", "deepseek", "groq", "huggingface-router", "llama-cpp",
+    "mistral", "openrouter", "perplexity", "ppio", "ppio-novita", "quirks", "siliconflow", "spark",
+    "together", "vllm", "xai", "xinference",
+}  # fmt: skip
+
+PROVIDERS = {
+    "openai": OPENAI_COMPATIBLE,
+    "azure": {"azure-openai"},
+    "chatglm": {"zhipu-v3"},
+    "demo": set(),
+    "wenxin": {"wenxin"},
+    "qianfan": {"qianfan-v2"},
+    "zhipu": {"zhipu-v4"},
+}
+"""The recorded providers of each adapter; one that is not named here is not built in."""
+
+OPENAI_APIS = {"chat.completions", "completions", "embeddings", "moderations", "images.generations",
+               "rerank", "responses", "models"}  # fmt: skip
+
+ADAPTERS = PluginManager(BUILTIN).adapters
+PAIRS = [
+    (name, case)
+    for name in sorted(ADAPTERS)
+    if PROVIDERS.get(name)
+    for case in (cases(RECORDINGS, PROVIDERS[name]) if RECORDINGS.is_dir() else ())
+    if name != "openai" or case.api in OPENAI_APIS - {"models"}
+]
+
+
+def test_every_built_in_adapter_is_in_the_table():
+    assert set(ADAPTERS) == set(PROVIDERS)
+
+
+@pytest.mark.parametrize("include_usage", [True, False], ids=["usage", "no-usage"])
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize(("name", "case"), PAIRS, ids=[f"{name}-{case.title}" for name, case in PAIRS])
+def test_a_recorded_answer_is_understood(recordings, name, case, split, include_usage):
+    replayed = replay(ADAPTERS[name], case, split, include_usage=include_usage)
+    assert differences(case, replayed) == []
