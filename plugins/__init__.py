@@ -19,26 +19,33 @@ from .contract import (
     Usage,
 )
 from .hookspecs import API_VERSION, hookimpl
+from .requests import AnswerFilter, Caller, Draft, Host, Reject, UsageRecord
 
 __all__ = [
     "API_VERSION",
     "Adapter",
+    "AnswerFilter",
     "BodyError",
     "Call",
+    "Caller",
     "Channel",
     "Credential",
+    "Draft",
     "Endpoint",
     "ErrorKind",
     "Headers",
+    "Host",
     "Json",
     "JsonBody",
     "LocalAnswer",
     "Option",
+    "Reject",
     "Reply",
     "StreamTranslator",
     "UpstreamError",
     "UpstreamRequest",
     "UpstreamResponse",
     "Usage",
+    "UsageRecord",
     "hookimpl",
 ]

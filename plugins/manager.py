@@ -1,16 +1,18 @@
 """Find plugins, load each on its own, and say what was loaded and what was left out and why.
 
-Order: built-in modules, then installed packages (entry points of the group `canalgate`), then the
-files of the plugin folder by name. A plugin that fails is left out and the gateway starts without it.
+Order: built-in modules, feature plugins that are enabled, installed packages (entry points of the group
+`canalgate`), then the files of the plugin folder by name. A plugin that fails is left out and the gateway
+starts without it.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,18 +23,26 @@ import pluggy
 
 from . import hookspecs
 from .contract import Adapter, Endpoint
+from .hooks import Hooks
 
 log = logging.getLogger(__name__)
+
+BUILT_IN, FEATURE = "built-in", "feature"
+
+FEATURES = ("prometheus", "request_log", "response_cache", "think_split")
+"""The feature plugins of this package: written on the public hooks, each loaded where it is enabled."""
 
 _ENDPOINTS = frozenset(get_args(Endpoint))
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One plugin that was found. `problem` is empty when it was loaded."""
+    """One plugin that was found. `problem` is empty as long as it is in service."""
 
     name: str
     source: str
+    version: str = ""
+    hooks: tuple[str, ...] = ()
     problem: str = ""
     disabled: bool = False
 
@@ -40,12 +50,17 @@ class Plugin:
 class PluginManager:
     """Holds the loaded plugins and what they registered.
 
-    `builtin` are modules, `folder` holds drop-in files (it need not exist), `disabled` are names to
-    leave alone.
+    `builtin` are modules. `folder` holds drop-in files, and in its folder `lib` packages installed by
+    `pip install --target`; neither need exist. `disabled` are names to leave alone, `enabled` the feature
+    plugins of this package to load.
     """
 
     def __init__(
-        self, builtin: Iterable[ModuleType], folder: Path | None = None, disabled: Iterable[str] = ()
+        self,
+        builtin: Iterable[ModuleType],
+        folder: Path | None = None,
+        disabled: Iterable[str] = (),
+        enabled: Iterable[str] = (),
     ) -> None:
         self._pluggy = pluggy.PluginManager(hookspecs.PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
@@ -54,16 +69,30 @@ class PluginManager:
         self.plugins: list[Plugin] = []
         blocked = frozenset(disabled)
         for module in builtin:
-            self._load(module.__name__.rpartition(".")[2], "built-in", partial(_itself, module), blocked)
+            self._load(module.__name__.rpartition(".")[2], BUILT_IN, "", partial(_itself, module), blocked)
+        wanted = frozenset(enabled)
+        for name in FEATURES:
+            load = partial(importlib.import_module, f"{__package__}.{name}")
+            self._load(name, FEATURE, "", load, blocked if name in wanted else frozenset({name}))
+        for name in sorted(wanted - set(FEATURES)):
+            self.plugins.append(
+                Plugin(name, FEATURE, problem=f"there is none; there are {', '.join(FEATURES)}")
+            )
+        _add_library(folder)
         for point in entry_points(group=hookspecs.PROJECT):
-            source = f"package {point.dist.name} {point.dist.version}" if point.dist else "package"
-            self._load(point.name, source, point.load, blocked)
+            package = point.dist
+            source = f"package {package.name}" if package else "package"
+            self._load(point.name, source, package.version if package else "", point.load, blocked)
         for path in _files(folder):
-            self._load(path.stem, str(path), partial(_import_file, path), blocked)
+            self._load(path.stem, str(path), "", partial(_import_file, path), blocked)
+        self.hooks = Hooks(self._pluggy, self._retire)
 
-    def _load(self, name: str, source: str, load: Callable[[], ModuleType], blocked: frozenset[str]) -> None:
+    def _load(
+        self, name: str, source: str, version: str, load: Callable[[], ModuleType], blocked: frozenset[str]
+    ) -> None:
         if name in blocked:
-            self.plugins.append(Plugin(name, source, "disabled by configuration", disabled=True))
+            problem = "not enabled" if source == FEATURE else "disabled by configuration"
+            self.plugins.append(Plugin(name, source, version, problem=problem, disabled=True))
             return
         module = None
         before = dict(self._adapters)
@@ -79,9 +108,21 @@ class PluginManager:
                 self._pluggy.unregister(module)
             self._adapters.clear()
             self._adapters.update(before)
-            self.plugins.append(Plugin(name, source, " ".join(f"{type(exc).__name__}: {exc}".split())))
+            problem = " ".join(f"{type(exc).__name__}: {exc}".split())
+            self.plugins.append(Plugin(name, source, version, problem=problem))
         else:
-            self.plugins.append(Plugin(name, source))
+            version = version or str(getattr(module, "__version__", ""))
+            hooks = tuple(sorted(caller.name for caller in self._pluggy.get_hookcallers(module) or ()))
+            self.plugins.append(Plugin(name, source, version, hooks))
+
+    def _retire(self, name: str, reason: str) -> None:
+        """Take a plugin out of service. Its adapters stay: channels depend on them."""
+        module = self._pluggy.get_plugin(name)
+        if module is None:
+            return
+        self._pluggy.unregister(module)
+        self.plugins = [replace(one, problem=reason) if one.name == name else one for one in self.plugins]
+        self.hooks.refresh()
 
     def _register_adapters(self, module: ModuleType) -> None:
         others = [plugin for plugin in self._pluggy.get_plugins() if plugin is not module]
@@ -114,6 +155,13 @@ def _check_version(module: ModuleType) -> None:
         raise ImportError(
             f"needs plugin API {'.'.join(map(str, wanted))}, this is {'.'.join(map(str, have))}"
         )
+
+
+def _add_library(folder: Path | None) -> None:
+    """Let packages beside the drop-in files be found, behind everything that is installed."""
+    library = folder / "lib" if folder is not None else None
+    if library is not None and library.is_dir() and str(library.resolve()) not in sys.path:
+        sys.path.append(str(library.resolve()))
 
 
 def _files(folder: Path | None) -> Iterator[Path]:

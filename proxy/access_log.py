@@ -1,7 +1,8 @@
-"""One log line a request. Nothing of what was said, and no key, is in it.
+"""What came of each request: one log line, and word to the plugins that take note of it.
 
-Requests are noted as they end and become lines together, a few times a second and off the event loop: a
-log line by itself costs about a tenth of a whole relayed request.
+Nothing of what was said, and no key, is in a line. Requests are noted as they end and become lines
+together, a few times a second and off the event loop: a log line by itself costs about a tenth of a whole
+relayed request.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from functools import lru_cache
 
 import orjson
 
-from ..plugins import Usage
+from ..plugins import Caller, Usage, UsageRecord
+from ..plugins.hooks import Hooks
+from .auth import Principal
 from .logs import Lines
+from .snapshot import UsableChannel
 from .tasks import Owner
 
 _log = logging.getLogger("canalgate.request")
@@ -26,17 +30,18 @@ class Record:
     """What is known of a request so far. Times are of time.monotonic()."""
 
     __slots__ = (
-        "attempts", "bytes_sent", "channel", "ended_at", "endpoint", "first_byte_at", "model", "problem",
-        "received_at", "request_id", "status", "token", "usage",
+        "attempts", "bytes_sent", "channel", "ended_at", "endpoint", "first_byte_at", "model", "principal",
+        "problem", "received_at", "request_id", "status", "stream", "usage",
     )  # fmt: skip
 
     def __init__(self, request_id: str, endpoint: str, received_at: float) -> None:
         self.request_id = request_id
         self.endpoint = endpoint
         self.received_at = received_at
-        self.token: int | None = None
-        self.channel: int | None = None
+        self.principal: Principal | None = None
+        self.channel: UsableChannel | None = None
         self.model = ""
+        self.stream = False
         self.attempts = 0
         self.first_byte_at: float | None = None
         self.usage: Usage | None = None
@@ -51,8 +56,8 @@ class Record:
         shown = {
             "request_id": self.request_id,
             "endpoint": self.endpoint,
-            "token": self.token,
-            "channel": self.channel,
+            "token": self.principal.token.id if self.principal else None,
+            "channel": self.channel.row.id if self.channel else None,
             "model": self.model or None,
             "status": self.status or 499,
             "attempts": self.attempts if self.attempts > 1 else None,
@@ -65,11 +70,41 @@ class Record:
         }
         return {name: value for name, value in shown.items() if value is not None}
 
+    def told(self, clock_offset: float) -> UsageRecord:
+        """What plugins get. `clock_offset` is what turns time.monotonic() into unix time."""
+        channel = self.channel
+        return UsageRecord(
+            request_id=self.request_id,
+            endpoint=self.endpoint,
+            model=self.model,
+            upstream_model=channel.upstream_model(self.model) if channel else "",
+            stream=self.stream,
+            status=self.status or 499,
+            caller=caller_of(self.principal) if self.principal else None,
+            channel_id=channel.row.id if channel else None,
+            channel_name=channel.row.name if channel else "",
+            adapter=channel.adapter.name if channel else "",
+            usage=self.usage,
+            attempts=self.attempts,
+            bytes_sent=self.bytes_sent,
+            first_byte_s=self.first_byte_at - self.received_at if self.first_byte_at else None,
+            total_s=self.ended_at - self.received_at,
+            ended_at=self.ended_at + clock_offset,
+            problem=self.problem,
+        )
+
+
+def caller_of(principal: Principal) -> Caller:
+    """Return who asks, as plugins know it."""
+    token, user = principal.token, principal.user
+    return Caller(token.id, token.name, user.id, user.name, user.group)
+
 
 class AccessLog:
-    """Collects records and logs them. An async context manager; leaving it logs what still waits."""
+    """Collects records, logs them and tells plugins. An async context manager; leaving it empties it."""
 
-    def __init__(self) -> None:
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
         self._owner = Owner()
         self._waiting: list[Record] = []
 
@@ -82,15 +117,20 @@ class AccessLog:
         await self._flush()
 
     def add(self, record: Record) -> None:
-        """Note the end of a request. A line that finds thousands waiting is dropped."""
-        if len(self._waiting) < _MOST_WAITING and _log.isEnabledFor(_level(record)):
+        """Note the end of a request. One that finds thousands waiting is dropped."""
+        if len(self._waiting) < _MOST_WAITING:
             record.ended_at = time.monotonic()
             self._waiting.append(record)
 
     async def _flush(self) -> None:
-        if self._waiting:
-            records, self._waiting = self._waiting, []
-            _log.log(max(map(_level, records)), _Requests(records))
+        records, self._waiting = self._waiting, []
+        lines = [record for record in records if _log.isEnabledFor(_level(record))]
+        if lines:
+            _log.log(max(map(_level, lines)), _Requests(lines))
+        if self._hooks.observes:
+            offset = time.time() - time.monotonic()
+            for record in records:
+                self._hooks.on_usage(record.told(offset))
 
 
 class _Requests(Lines):

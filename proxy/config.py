@@ -63,10 +63,12 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plugins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Adapters and features from elsewhere."""
+    """Adapters and features. `settings` are the tables `[plugins.NAME]`, which the plugins judge."""
 
     dir: str = ""
+    enabled: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
+    settings: dict[str, dict[str, Any]] = {}
 
 
 class Demo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,11 +124,21 @@ def _checked(config: Config, source: str) -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return _with_plugin_tables(tomllib.loads(path.read_text("utf-8")))
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; check the path of the configuration file") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: not valid TOML: {exc}") from exc
+
+
+def _with_plugin_tables(table: dict[str, Any]) -> dict[str, Any]:
+    """Put the tables `[plugins.NAME]` where the settings have them."""
+    plugins = table.get("plugins")
+    if not isinstance(plugins, dict):
+        return table
+    own = {name: value for name, value in plugins.items() if not isinstance(value, dict)}
+    tables = {name: value for name, value in plugins.items() if isinstance(value, dict)}
+    return {**table, "plugins": {**own, "settings": tables}}
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:

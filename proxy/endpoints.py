@@ -66,6 +66,12 @@ def match(method: str, path: str) -> Route:
     return route
 
 
+def is_ours(path: str) -> bool:
+    """Whether a path is the gateway's own, so that no plugin may have it."""
+    first = path.strip("/").partition("/")[0]
+    return first in ("v1", "api", "health") or _find(path) is not None
+
+
 def _find(path: str) -> Route | None:
     name = "/".join(part for part in path.split("/") if part)
     versioned = name.startswith("v1/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from ..plugins import Host
 from .config import Config
 from .lanes import FastLane, FullLane
 from .relay import Relay
@@ -13,15 +14,16 @@ from .relay import Relay
 class Front:
     """The listening side. `start` opens the port, `stop` drains it."""
 
-    def __init__(self, config: Config, relay: Relay) -> None:
+    def __init__(self, config: Config, relay: Relay, host: Host) -> None:
         self._relay = relay
-        self._full = FullLane(config, relay)
+        self._full = FullLane(config, relay, host)
         self._fast = FastLane(config, relay, self._full)
         self._factory = self._fast if config.server.fast_lane else self._full
         self._listener: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket) -> None:
         """Accept connections on a bound socket."""
+        await self._full.start()
         self._fast.start()
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._factory, sock=sock, backlog=1024)

@@ -11,11 +11,15 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from .. import __version__
 from ..adapters import BUILTIN
+from ..plugins import Adapter
 from ..plugins.manager import PluginManager
 from .access_log import AccessLog
 from .config import Config
@@ -54,6 +58,29 @@ class Opened:
     store: Store
     plugins: PluginManager
 
+    @property
+    def host(self) -> HostView:
+        """The gateway as plugins see it."""
+        return HostView(self.config, self.plugins.adapters)
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """What plugins may know of the gateway: `plugins.Host`."""
+
+    _config: Config
+    adapters: Mapping[str, Adapter]
+    version: str = __version__
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder for what must be kept."""
+        return self._config.data_dir
+
+    def settings(self, name: str) -> Mapping[str, Any]:
+        """The table `[plugins.NAME]`."""
+        return self._config.plugins.settings.get(name, {})
+
 
 @asynccontextmanager
 async def opened(config: Config) -> AsyncIterator[Opened]:
@@ -68,9 +95,14 @@ async def opened(config: Config) -> AsyncIterator[Opened]:
     if not os.access(directory, os.W_OK):
         raise ConfigError(f"data.dir = {str(directory)!r}: not writable; choose a folder you may write to")
     vault = open_vault(directory, config.data.secret_key)
-    plugins = PluginManager(BUILTIN, config.plugin_dir, config.plugins.disabled)
     async with open_store(directory, vault) as store:
-        yield Opened(config, vault, store, plugins)
+        yield Opened(config, vault, store, load_plugins(config))
+
+
+def load_plugins(config: Config) -> PluginManager:
+    """Find and load the plugins of an installation."""
+    chosen = config.plugins
+    return PluginManager(BUILTIN, config.plugin_dir, chosen.disabled, chosen.enabled)
 
 
 @asynccontextmanager
@@ -81,8 +113,9 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
         Live(parts.store, parts.vault, parts.plugins.adapters, demo=config.demo.enabled) as live,
         Upstream(config.upstream) as upstream,
         Credentials(upstream) as credentials,
-        AccessLog() as access_log,
-        Relay(config, live, upstream, credentials, access_log) as relay,
+        AccessLog(parts.plugins.hooks) as access_log,
+        Relay(config, live, upstream, credentials, access_log, parts.plugins.hooks) as relay,
+        parts.plugins.hooks.lifespan(parts.host),
     ):
         yield parts, relay, live
 
@@ -156,7 +189,7 @@ async def serve(config: Config, on_ready: Callable[[Ready], None]) -> None:
         sock = bind(config)
         first = await first_start(parts)
         await live.catch_up()
-        front = Front(config, relay)
+        front = Front(config, relay, parts.host)
         await front.start(sock)
         _tune_memory()
         host, port = sock.getsockname()[:2]

@@ -1,10 +1,11 @@
-"""Play an answer that an adapter gives by itself, as if it came from a provider."""
+"""Play an answer that an adapter or a plugin gives by itself, as if it came from a provider."""
 
 from __future__ import annotations
 
 import asyncio
 
 from ..plugins import LocalAnswer, UpstreamResponse
+from .answer import Answer
 from .transfer import Transfer
 
 
@@ -19,6 +20,20 @@ async def play(local: LocalAnswer, transfer: Transfer) -> None:
         if local.pause_s:
             await asyncio.sleep(local.pause_s)
     transfer.on_end(framed=True)
+
+
+async def send(local: LocalAnswer, answer: Answer) -> None:
+    """Give a plugin's answer to the client as it is."""
+    parts = iter(local.parts)
+    fields = local.headers.items()
+    if not local.pause_s:
+        answer.send(local.status, b"".join(parts), fields)
+        return
+    answer.start(local.status, fields)
+    for part in parts:
+        answer.write(part)
+        await asyncio.sleep(local.pause_s)
+    answer.finish()
 
 
 class _Player:

@@ -18,9 +18,12 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from ..plugins import BodyError, Call, Credential, ErrorKind, UpstreamError
+import msgspec
+
+from ..plugins import BodyError, Call, Credential, Draft, ErrorKind, LocalAnswer, Reject, UpstreamError
+from ..plugins.hooks import Hooks
 from . import auth, headers, pages, routing
-from .access_log import AccessLog, Record
+from .access_log import AccessLog, Record, caller_of
 from .answer import Answer
 from .asked import Asked, read_request
 from .config import Config
@@ -29,7 +32,7 @@ from .endpoints import Route
 from .errors import GatewayError, bad_body, from_upstream, internal
 from .inbound import BodyReader, Inbound
 from .live import Live
-from .playback import play
+from .playback import play, send
 from .snapshot import UsableChannel
 from .tasks import Owner, Work
 from .transfer import Transfer
@@ -46,13 +49,20 @@ class Relay:
     """What all requests share. An async context manager; leaving it ends what still waits."""
 
     def __init__(
-        self, config: Config, live: Live, upstream: Upstream, credentials: Credentials, access_log: AccessLog
+        self,
+        config: Config,
+        live: Live,
+        upstream: Upstream,
+        credentials: Credentials,
+        access_log: AccessLog,
+        hooks: Hooks,
     ) -> None:
         self.config = config
         self.live = live
         self.upstream = upstream
         self.credentials = credentials
         self.access_log = access_log
+        self.hooks = hooks
         self.owner = Owner()
         self.draining = False
         self._rng = random.Random()
@@ -152,12 +162,18 @@ class Exchange:
                 self._end()
                 return
             relay, record = self._relay, self.record
-            principal = await relay.principal(self._inbound)
-            record.token = principal.token.id
+            principal = record.principal = await relay.principal(self._inbound)
             self._reader.check_length()
-            asked = self._asked = await read_request(self._route, self._inbound, self._reader)
-            record.model = asked.model
+            asked, answer = await read_request(self._route, self._inbound, self._reader), None
+            record.model, record.stream = asked.model, asked.stream
+            if relay.hooks.prepares:
+                asked, answer = self._prepared(asked, principal)
             auth.admit_model(principal, asked.model)
+            if answer is not None:
+                await send(answer, self.answer)
+                self._end()
+                return
+            self._asked = asked
             self._candidates = await relay.choose(principal, asked)
             await self._attempt_until_sent()
         except Exception as exc:
@@ -192,6 +208,20 @@ class Exchange:
 
     # From the request to the provider.
 
+    def _prepared(self, asked: Asked, principal: auth.Principal) -> tuple[Asked, LocalAnswer | None]:
+        """Let plugins look at the request. Returns what is asked now, and the answer if one gives it."""
+        headers, record = self._inbound.headers, self.record
+        draft = Draft(
+            self._inbound.request_id, asked.endpoint, asked.model, asked.stream, headers, asked.body
+        )
+        try:
+            self._relay.hooks.prepare_request(draft, caller_of(principal))
+        except Reject as exc:
+            raise GatewayError(exc.status, exc.message, code=exc.code) from exc
+        record.model, record.stream = draft.model, draft.stream
+        changes = {"model": draft.model, "stream": draft.stream, "body": draft.body}
+        return msgspec.structs.replace(asked, **changes), draft.answer
+
     async def _attempt_until_sent(self, *, fresh: bool = False) -> None:
         """Try channels until one has been asked. Raises UpstreamError when none is left."""
         while True:
@@ -204,14 +234,16 @@ class Exchange:
     async def _attempt(self, fresh: bool) -> None:
         asked, chosen, relay = self._asked, self._candidates[self._at], self._relay
         assert asked is not None
-        self.record.channel = chosen.row.id
+        self.record.channel = chosen
         self.record.attempts += 1
         now = time.time()
         call = make_call(
             chosen, asked, self._inbound.request_id, await relay.credentials.get(chosen, now), now
         )
         adapter, limit = chosen.adapter, relay.config.upstream.max_reply_bytes
-        transfer = self._transfer = Transfer(adapter, call, self.answer, limit, self._transferred)
+        transfer = self._transfer = Transfer(
+            adapter, call, self.answer, limit, self._transferred, relay.hooks
+        )
         local = adapter.answer(call)
         if local is not None:
             await play(local, transfer)

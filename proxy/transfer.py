@@ -18,11 +18,22 @@ import logging
 import re
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..plugins import Adapter, Call, ErrorKind, StreamTranslator, UpstreamError, UpstreamResponse, Usage
+from ..plugins import (
+    Adapter,
+    AnswerFilter,
+    Call,
+    ErrorKind,
+    StreamTranslator,
+    UpstreamError,
+    UpstreamResponse,
+    Usage,
+)
+from ..plugins.hooks import Hooks
 from .answer import Answer
+from .chain import Chain
 from .errors import from_upstream
 from .headers import to_client
 from .tail import Tail
@@ -58,9 +69,9 @@ class Transfer:
     """
 
     __slots__ = (
-        "_adapter", "_answer", "_call", "_dropped", "_ended", "_is_stream", "_limit", "_max_reply_bytes",
-        "_on_done", "_parts", "_response", "_size", "_source", "_tail", "_take", "_translator",
-        "cut", "first_byte_at", "usage",
+        "_adapter", "_answer", "_call", "_dropped", "_ended", "_filters", "_hooks", "_is_stream", "_limit",
+        "_max_reply_bytes", "_on_done", "_parts", "_response", "_size", "_source", "_tail", "_take",
+        "_translator", "cut", "first_byte_at", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -70,12 +81,15 @@ class Transfer:
         answer: Answer,
         max_reply_bytes: int,
         on_done: Callable[[UpstreamError | None], None],
+        hooks: Hooks,
     ) -> None:
         self._adapter = adapter
         self._call = call
         self._answer = answer
         self._max_reply_bytes = max_reply_bytes
         self._on_done = on_done
+        self._hooks = hooks
+        self._filters: Sequence[AnswerFilter] = ()
         self._dropped: tuple[str, ...] = ()
         self._response = _NOTHING
         self._take: Callable[[Transfer, bytes], None] = Transfer._collect
@@ -184,8 +198,13 @@ class Transfer:
         response, call = self._response, self._call
         kind = _kind(response)
         is_events = kind == EVENT_STREAM
-        if (call.stream or is_events) and self._is_plain():
-            self._translator = self._adapter.stream(call, response)
+        if self._is_plain():
+            if call.stream or is_events:
+                self._translator = self._adapter.stream(call, response)
+            if self._hooks.filters_answers:
+                self._filters = self._hooks.filters(call)
+                if self._filters and (is_events or self._translator is not None):
+                    self._translator = Chain(self._translator, self._filters)
         if is_events or self._translator is not None:
             self._is_stream = True
             self._take = Transfer._hold if is_events else Transfer._open
@@ -282,8 +301,11 @@ class Transfer:
             return
         reply = self._adapter.reply(self._call, response)
         self.usage = reply.usage
+        body = reply.body
+        for one in self._filters:
+            body = one.whole(body)
         fields = [field for field in self._fields() if field[0] != "content-type"]
-        self._answer.send(response.status, reply.body, [("content-type", reply.content_type), *fields])
+        self._answer.send(response.status, body, [("content-type", reply.content_type), *fields])
 
     def _open_at_end(self) -> None:
         """The stream ended inside its first event, or without one."""

@@ -339,7 +339,7 @@ async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterato
         key = new_token_key()
         await parts.store.add_token(make_token(parts.vault, root, "first", key, 1))
         await live.catch_up()
-        front = Front(config, relay)
+        front = Front(config, relay, parts.host)
         sock = bind(config)
         await front.start(sock)
         try:

@@ -11,23 +11,25 @@ from typing import NoReturn
 from ... import __version__
 from ..config import load
 from ..errors import ConfigError
+from ..host import load_plugins
 from ..store import StoreError
-from . import channel, check, conformance, serve, token, user
+from . import channel, check, conformance, plugins, serve, token, user
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 done, 1 failed, 2 wrong usage."""
-    parser = _parser()
+    parser, commands = _parser()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if any("\ud800" <= sign <= "\udfff" for text in given for sign in text):
         parser.error("the arguments are not valid UTF-8")
-    options = parser.parse_args(given)
-    if not hasattr(options, "run"):
-        options.parser.print_help()
-        return EXIT_USAGE
     try:
+        _add_plugin_commands(given, commands)
+        options = parser.parse_args(given)
+        if not hasattr(options, "run"):
+            options.parser.print_help()
+            return EXIT_USAGE
         config = load(options.config)
         return int(options.run(config, options) or EXIT_OK)
     except (ConfigError, StoreError) as exc:
@@ -44,7 +46,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(EXIT_USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _add_plugin_commands(given: list[str], commands: argparse._SubParsersAction[_Parser]) -> None:
+    """Load the plugins for their commands, where what is asked for is none of ours."""
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--config", type=Path)
+    options, rest = first.parse_known_args(given)
+    if rest and not rest[0].startswith("-") and rest[0] not in commands.choices:
+        load_plugins(load(options.config)).hooks.register_commands(commands)
+
+
+def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
     parser = _Parser(
         prog="canalgate",
         description="One address and one key for every model provider.",
@@ -56,9 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (serve, check, channel, token, user, conformance):
+    for module in (serve, check, channel, token, user, plugins, conformance):
         module.add_commands(commands)
-    return parser
+    return parser, commands
 
 
 __all__ = ["main"]

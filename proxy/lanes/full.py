@@ -17,11 +17,12 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from ...plugins import Host
 from ..access_log import Record
 from ..answer import Answer
 from ..auth import client_address
 from ..config import Config
-from ..endpoints import match
+from ..endpoints import is_ours, match
 from ..errors import GatewayError, internal
 from ..inbound import BodyReader, Inbound, new_request_id, stalled
 from ..relay import Exchange, Relay
@@ -35,13 +36,16 @@ _LINGER_S = 2.0
 class FullLane:
     """Makes the protocol of a connection that aiohttp serves, and stops them all."""
 
-    def __init__(self, config: Config, relay: Relay) -> None:
+    def __init__(self, config: Config, relay: Relay, host: Host) -> None:
         self._config = config
+        self._pages = web.Application()
+        relay.hooks.register_routes(self._pages.router, host)
         self._relay = relay
         settings = config.server
         self._server = _Server(
             self._handle,
             head_timeout_s=settings.head_timeout_s,
+            request_factory=self._request,
             handler_cancellation=True,
             keepalive_timeout=settings.keepalive_s,
             access_log=None,
@@ -53,10 +57,19 @@ class FullLane:
     def __call__(self) -> asyncio.Protocol:
         return self._server()
 
+    async def start(self) -> None:
+        """Make the pages of plugins ready."""
+        self._pages.freeze()
+        await self._pages.startup()
+
     async def stop(self, grace_s: float) -> None:
         """Let running requests finish for `grace_s`, then cut them."""
         self._server.pre_shutdown()
         await self._server.shutdown(grace_s)
+        await self._pages.cleanup()
+
+    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        return web.Request(message, payload, protocol, writer, task, asyncio.get_running_loop())
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         transport, connection = request.transport, request.protocol
@@ -65,6 +78,8 @@ class FullLane:
         assert isinstance(connection, _Connection)
         connection.head_arrived()
         received_at = time.monotonic()
+        if isinstance(request, web.Request) and await self._is_page(request):
+            return await self._pages._handle(request)
         answer = Answer(
             transport,
             new_request_id(),
@@ -93,6 +108,12 @@ class FullLane:
         finally:
             connection.exchange = None
         return _Sent(answer)
+
+    async def _is_page(self, request: web.Request) -> bool:
+        """Whether a plugin serves this path. The gateway's own go first."""
+        if not self._pages.router.resources() or is_ours(request.path):
+            return False
+        return (await self._pages.router.resolve(request)).http_exception is None
 
     def _exchange(
         self, request: web.BaseRequest, answer: Answer, received_at: float
@@ -189,7 +210,8 @@ class _Server(web.Server):
     def __init__(self, handler: Any, *, head_timeout_s: float, **options: Any) -> None:
         super().__init__(handler, **options)
         self._head_timeout_s = head_timeout_s
-        self._options = {name: value for name, value in options.items() if name != "handler_cancellation"}
+        servers_own = ("handler_cancellation", "request_factory")
+        self._options = {name: value for name, value in options.items() if name not in servers_own}
 
     def __call__(self) -> RequestHandler:
         loop = asyncio.get_running_loop()

@@ -16,6 +16,7 @@ SETTINGS = {
     (section.name, field.name)
     for section in msgspec.structs.fields(Config)
     for field in msgspec.structs.fields(section.type)
+    if field.name != "settings"  # the tables of plugins, which only they know
 }
 
 
@@ -36,7 +37,8 @@ def test_the_example_uncommented_is_exactly_the_defaults(tmp_path):
 def test_the_example_keeps_the_order_of_the_code():
     keys = re.findall(r"(?m)^#(\w+) =", TEXT)
     sections = msgspec.structs.fields(Config)
-    assert keys == [field.name for section in sections for field in msgspec.structs.fields(section.type)]
+    known = [field.name for section in sections for field in msgspec.structs.fields(section.type)]
+    assert keys == [name for name in known if name != "settings"]
 
 
 @pytest.mark.parametrize("key", sorted({key for _, key in SETTINGS}))

@@ -5,8 +5,22 @@ import json
 import logging
 
 import pytest
+from canalgate.adapters.openai import OpenAIAdapter
 from canalgate.plugins import Usage
+from canalgate.plugins.manager import PluginManager
 from canalgate.proxy.access_log import AccessLog, Record
+from canalgate.proxy.auth import Principal
+from canalgate.proxy.records import ENABLED, ROLE_USER, ChannelRow, Token, User
+from canalgate.proxy.snapshot import bound
+
+CHANNEL = bound(ChannelRow(7, "openai", "c", "http://127.0.0.1:1/v1", "k", ("m",), 1), OpenAIAdapter())
+PRINCIPAL = Principal(
+    Token(4, 5, "t", b"", "hint", ENABLED, 1), User(5, "anna", ROLE_USER, "default", ENABLED, 1)
+)
+
+
+def log_of_requests():
+    return AccessLog(PluginManager(()).hooks)
 
 
 def record(**values):
@@ -25,7 +39,7 @@ def record(**values):
         ({"attempts": 3}, {"attempts": 3}),
         ({"first_byte_at": 10.1}, {"first_byte_ms": 100}),
         ({"usage": Usage(3, 0)}, {"prompt_tokens": 3, "completion_tokens": 0}),
-        ({"channel": 0, "token": 4}, {"channel": 0, "token": 4}),
+        ({"channel": CHANNEL, "principal": PRINCIPAL}, {"channel": 7, "token": 4}),
         ({"problem": "cut: no"}, {"problem": "cut: no"}),
     ],
 )
@@ -37,7 +51,7 @@ def test_a_record_shows_what_is_known(values, shown):
 
 async def test_lines_come_together_within_a_moment(caplog):
     caplog.set_level(logging.INFO)
-    async with AccessLog() as log:
+    async with log_of_requests() as log:
         log.add(record(problem="two\nlines"))
         log.add(record(status=502))
         assert caplog.records == []
@@ -52,21 +66,21 @@ async def test_lines_come_together_within_a_moment(caplog):
 
 async def test_leaving_writes_what_waits(caplog):
     caplog.set_level(logging.INFO)
-    async with AccessLog() as log:
+    async with log_of_requests() as log:
         log.add(record())
     assert "request_id=id1" in caplog.text
 
 
 async def test_a_line_below_the_level_costs_nothing(caplog):
     caplog.set_level(logging.WARNING)
-    async with AccessLog() as log:
+    async with log_of_requests() as log:
         log.add(record())
     assert caplog.records == []
 
 
 async def test_json_lines_have_the_values_as_fields(caplog):
     caplog.set_level(logging.INFO)
-    async with AccessLog() as log:
+    async with log_of_requests() as log:
         log.add(record(model="m"))
     line = json.loads(next(iter(caplog.records[0].msg.json())))
     assert (line["logger"], line["level"], line["model"], line["status"]) == (

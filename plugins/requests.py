@@ -1,0 +1,138 @@
+"""What the per-request hooks get: who asks, what is asked, the answer on its way, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from .body import BodyError, JsonBody
+from .contract import Adapter, Endpoint, Headers, LocalAnswer, StreamTranslator, Usage
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks: a token, its user, and the group whose channels and prices are theirs."""
+
+    token_id: int
+    token_name: str
+    user_id: int
+    user_name: str
+    group: str
+
+
+class Reject(Exception):
+    """Raised by `prepare_request`: the client gets this status, message and code in OpenAI's shape."""
+
+    def __init__(self, status: int, message: str, code: str = "rejected") -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+
+
+class Draft:
+    """A request before a channel is chosen. `body` is None for a form, which cannot be changed.
+
+    `headers` are the client's, names in lower case, with its key in them: keep them to yourself.
+    """
+
+    __slots__ = ("_body", "answer", "endpoint", "headers", "model", "request_id", "stream")
+
+    def __init__(
+        self,
+        request_id: str,
+        endpoint: Endpoint,
+        model: str,
+        stream: bool,
+        headers: Headers,
+        body: JsonBody | None,
+    ) -> None:
+        self.request_id = request_id
+        self.endpoint = endpoint
+        self.model = model
+        self.stream = stream
+        self.headers = headers
+        self._body = body
+        self.answer: LocalAnswer | None = None
+        """Set it to answer without any provider."""
+
+    @property
+    def body(self) -> JsonBody | None:
+        """The JSON body as it stands now; look, do not touch: `change` is for that."""
+        return self._body
+
+    def change(self, fields: Mapping[str, object]) -> None:
+        """Set top-level fields of the body; all its other bytes stay as the client sent them.
+
+        A new `model` is what the request is routed by. Raises BodyError for a form.
+        """
+        if self._body is None:
+            raise BodyError("a form cannot be changed")
+        self._body = JsonBody(self._body.spliced(fields))
+        self.model = self._body.get("model", str) or self.model
+        self.stream = self._body.get("stream", bool) or False
+
+
+class AnswerFilter(StreamTranslator):
+    """Sees, and may rewrite, one answer in OpenAI's shape, whichever provider gave it.
+
+    A stream goes through `feed` and `close`, any other answer through `whole`. Return the very object that
+    was given where nothing changes: its bytes are then passed on in the frame they came in.
+    """
+
+    def feed(self, data: bytes) -> bytes:
+        return data
+
+    def close(self) -> bytes:
+        return b""
+
+    def whole(self, body: bytes) -> bytes:
+        """Take a whole answer's body and return what the client gets."""
+        return body
+
+
+class UsageRecord(msgspec.Struct, frozen=True):
+    """What came of a request. Times are in seconds, `ended_at` is unix time.
+
+    `status` is the one the client got, 499 if it left before there was one. `problem` says what went wrong,
+    in words for operators; it is empty for a good answer. `channel_id` is None where none was asked.
+    """
+
+    request_id: str
+    endpoint: str
+    model: str
+    upstream_model: str
+    stream: bool
+    status: int
+    caller: Caller | None
+    channel_id: int | None
+    channel_name: str
+    adapter: str
+    usage: Usage | None
+    attempts: int
+    bytes_sent: int
+    first_byte_s: float | None
+    total_s: float
+    ended_at: float
+    problem: str
+
+
+class Host(Protocol):
+    """What a plugin may know of the gateway it runs in."""
+
+    @property
+    def version(self) -> str:
+        """The gateway's version."""
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder for what must be kept; a plugin uses a folder of its own name in it."""
+
+    @property
+    def adapters(self) -> Mapping[str, Adapter]:
+        """The adapters loaded, by name."""
+
+    def settings(self, name: str) -> Mapping[str, Any]:
+        """The table `[plugins.NAME]` of the configuration; empty if there is none."""
