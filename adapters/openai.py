@@ -36,8 +36,10 @@ _ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 _WITH_STREAM_OPTIONS = frozenset({"chat/completions", "completions"})
 
 _STREAM_END = re.compile(
-    rb'data: ?\[DONE\]|"finish_reason"\s*:\s*"[^"]|"type"\s*:\s*"response\.(?:completed|incomplete|failed)"'
+    rb'data: ?\[DONE\]|"(?:finish_reason"\s*:\s*"[^"]'
+    rb'|type"\s*:\s*"response\.(?:completed|incomplete|failed)")[^\r\n]*(?:[\r\n]|\}\Z)'
 )
+"""The end, and the end of the event that tells it: half an event is no end."""
 
 _ERROR_HINT = re.compile(rb'"(?:error|error_code|code|base_resp)"\s*:\s*(?!null)')
 
@@ -93,7 +95,8 @@ class OpenAIAdapter(Adapter):
         return Reply(response.body, last_usage(response.body[-8192:]), content_type)
 
     def stream(self, call: Call, response: UpstreamResponse) -> StreamTranslator | None:
-        return UsageFilter() if self._hides_usage(call) else None
+        is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        return UsageFilter() if is_events and self._hides_usage(call) else None
 
     def check_first_event(self, call: Call, data: bytes) -> None:
         if _ERROR_HINT.search(data, 0, 512):

@@ -84,13 +84,23 @@ def _answer(case: Case, expected: Expected, replayed: Replayed) -> Iterator[str]
     if outcome is None:
         if replayed.error is not None and expected.error_class is None:
             yield f"a good answer was taken for an error: {_named(replayed.error)}"
-        return
-    yield from outcome.oddities if replayed.translated else ()
-    yield from _choices(case, expected, outcome)
+            return
+    else:
+        yield from outcome.oddities if replayed.translated else ()
+        yield from _choices(case, expected, outcome)
+        yield from _shown_usage(case, expected, replayed, outcome)
+        yield from _ending(expected, outcome, replayed.error)
     yield from usage_differences(expected.usage, replayed.usage, "the usage to be accounted")
-    if outcome.usage is not None and outcome.usage not in (expected.usage, expected.shown_usage):
+
+
+def _shown_usage(case: Case, expected: Expected, replayed: Replayed, outcome: Outcome) -> Iterator[str]:
+    """Compare what the client sees. Hosts may put usage where only an adapter looks: Groq into `x_groq`."""
+    if outcome.usage is None:
+        is_due = replayed.usage_wanted and expected.complete and not case.is_openai_shaped
+        if is_due and expected.usage is not None:
+            yield "the client does not get the usage it asked for"
+    elif outcome.usage not in (expected.usage, expected.shown_usage):
         yield from usage_differences(expected.usage, outcome.usage, "the usage shown to the client")
-    yield from _ending(expected, outcome, replayed.error)
 
 
 def _ending(expected: Expected, outcome: Outcome, error: UpstreamError | None) -> Iterator[str]:

@@ -18,8 +18,10 @@ from ...plugins import (
     Call,
     Channel,
     Credential,
+    ErrorKind,
     Json,
     JsonBody,
+    StreamTranslator,
     UpstreamError,
     UpstreamResponse,
     Usage,
@@ -32,9 +34,13 @@ from .splits import Split, pieces
 NOW = 1_750_000_000.0
 """The time it is in every replay, unix seconds."""
 
+CLIENT_MODEL = "conformance-client-model"
+"""The name by which the client asks; the channel has another one, which is the case's."""
+
 TAIL_BYTES = 8192
 """As many of a stream's last bytes the gateway keeps for an adapter to look at."""
 
+_LINE_END = re.compile(rb"[\r\n]")
 _HELD_BYTES = 64 * 1024
 _CHAT = ("chat/completions", "completions")
 
@@ -48,7 +54,8 @@ class Replayed:
 
     `outcome` is what the client could read, None where it got no chat-like answer; `sent` are its bytes.
     `usage` is what the gateway accounts. `error` is what the adapter raised. `credential` and `models`
-    answer cases of these kinds. `translated` says whether a translator made the stream.
+    answer cases of these kinds. `translated` says whether a translator made the stream, `usage_wanted`
+    whether the client is to see the usage.
     """
 
     outcome: Outcome | None = None
@@ -58,6 +65,7 @@ class Replayed:
     credential: Credential | None = None
     models: tuple[str, ...] = ()
     translated: bool = False
+    usage_wanted: bool = False
 
 
 def replay(
@@ -68,11 +76,13 @@ def replay(
     seed: int = 0,
     channel: Channel | None = None,
     include_usage: bool = True,
+    framed: bool = True,
 ) -> Replayed:
     """Give a case's answer to an adapter and return what came of it.
 
     `split` says how the bytes of a stream arrive. Without `channel`, one is made that the adapter takes.
-    `include_usage` says whether the client asks for usage on its stream.
+    `include_usage` says whether the client asks for usage on its stream, `framed` whether HTTP tells the
+    end of the body; where it does not, the adapter is asked if the stream is complete.
     """
     channel = channel or channel_for(adapter, case)
     response = UpstreamResponse(case.status, case.headers, case.body)
@@ -81,12 +91,10 @@ def replay(
             return Replayed(credential=adapter.credential(channel, response, NOW))
         if case.is_model_list:
             return Replayed(models=adapter.model_names(response))
-        call = call_for(adapter, case, channel, include_usage=include_usage)
-        if not 200 <= case.status < 300:
-            return Replayed(error=adapter.error(call, response))
     except UpstreamError as error:
         return Replayed(error=error)
-    return answered(adapter, call, response, pieces(case.body, split, case.form, seed))
+    call = call_for(adapter, case, channel, include_usage=include_usage)
+    return answered(adapter, call, response, pieces(case.body, split, case.form, seed), framed=framed)
 
 
 def channel_for(adapter: Adapter, case: Case | None = None, key: str = "") -> Channel:
@@ -107,7 +115,7 @@ def call_for(adapter: Adapter, case: Case, channel: Channel, *, include_usage: b
     return Call(
         request_id="conformance",
         endpoint=case.endpoint,
-        model=case.model,
+        model=CLIENT_MODEL,
         upstream_model=case.model,
         stream=case.stream,
         body=body,
@@ -129,7 +137,7 @@ def client_body(case: Case, include_usage: bool = True) -> Json:
     """Return a request of OpenAI's shape: the recorded one where it has that shape, a composed one else."""
     recorded = case.request if case.is_openai_shaped or case.api == "responses" else None
     body: Json = dict(recorded) if isinstance(recorded, dict) else _composed(case)
-    body["model"] = case.model
+    body["model"] = CLIENT_MODEL
     if case.stream:
         body["stream"] = True
     else:
@@ -140,33 +148,68 @@ def client_body(case: Case, include_usage: bool = True) -> Json:
     return body
 
 
-def answered(adapter: Adapter, call: Call, response: UpstreamResponse, arriving: Iterable[bytes]) -> Replayed:
-    """Give a 2xx answer to an adapter; the bytes of a stream come as `arriving`."""
+def wants_usage(call: Call) -> bool:
+    """Whether the client asked for usage on its stream."""
+    options = call.body.get("stream_options", dict) if call.body is not None else None
+    return options is not None and options.get("include_usage") is True
+
+
+def answered(
+    adapter: Adapter,
+    call: Call,
+    response: UpstreamResponse,
+    arriving: Iterable[bytes],
+    *,
+    framed: bool = True,
+) -> Replayed:
+    """Give an answer to an adapter; the bytes of a stream come as `arriving`, others as the body."""
     head = UpstreamResponse(response.status, response.headers)
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_sse = kind == "text/event-stream"
     try:
+        if not 200 <= response.status < 300:
+            return Replayed(error=adapter.error(call, response))
         translator = adapter.stream(call, head) if is_sse or call.stream else None
         if translator is None and not is_sse:
             reply = adapter.reply(call, response)
-            return Replayed(_read(call, reply.body), reply.usage, sent=reply.body)
+            return Replayed(_read(call, reply.body), reply.usage, sent=reply.body, usage_wanted=True)
     except UpstreamError as error:
         return Replayed(error=error)
+    if is_sse:
+        arriving = checked(adapter, call, arriving)
+    return _streamed(adapter, call, translator, arriving, framed)
+
+
+def _streamed(
+    adapter: Adapter,
+    call: Call,
+    translator: StreamTranslator | None,
+    arriving: Iterable[bytes],
+    framed: bool,
+) -> Replayed:
     sent: list[bytes] = []
-    failed: UpstreamError | None = None
+    error: UpstreamError | None = None
     try:
-        for data in checked(adapter, call, arriving) if is_sse else arriving:
+        for data in arriving:
             sent.append(data if translator is None else translator.feed(data))
         if translator is not None:
             sent.append(translator.close())
-    except UpstreamError as error:
-        failed = error
+        if not framed and not adapter.is_complete(call, b"".join(sent)[-TAIL_BYTES:]):
+            raise UpstreamError(ErrorKind.FAULT, "the provider closed the connection in mid-stream")
+    except UpstreamError as exc:
+        error = exc
     stream = b"".join(sent)
     usage = translator.usage if translator is not None else None
-    if usage is None and is_sse:
+    if usage is None:
         usage = adapter.usage(call, stream[-TAIL_BYTES:])
+    outcome = _read(call, stream, is_stream=True)
     return Replayed(
-        _read(call, stream, is_stream=True), usage, failed, stream, translated=translator is not None
+        outcome,
+        usage,
+        error,
+        stream,
+        translated=translator is not None,
+        usage_wanted=call.endpoint == "responses" or wants_usage(call),
     )
 
 
@@ -181,6 +224,8 @@ def checked(adapter: Adapter, call: Call, arriving: Iterable[bytes]) -> Iterable
             yield data
             continue
         held += data
+        if len(held) < _HELD_BYTES and not _LINE_END.search(data):
+            continue
         event = first_event(held)
         if event is None and len(held) < _HELD_BYTES:
             continue
@@ -196,7 +241,7 @@ def checked(adapter: Adapter, call: Call, arriving: Iterable[bytes]) -> Iterable
 
 def first_event(held: bytes) -> bytes | None:
     """Return the first event's data; empty if a comment comes first, None if it is not known yet."""
-    lines = re.split(rb"[\r\n]", held.removeprefix(b"\xef\xbb\xbf"))
+    lines = _LINE_END.split(held.removeprefix(b"\xef\xbb\xbf"))
     for line in lines[:-1]:
         if line.startswith(b"data:"):
             return line[5:].strip()
