@@ -91,6 +91,12 @@ def test_pieces_of_tool_calls_add_up_by_their_place():
     assert (choice["message"]["content"], choice["finish_reason"]) == (None, "tool_calls")
 
 
+def test_a_reason_is_kept_where_something_follows_it():
+    out = ChunkWriter(CALL)
+    body, _ = collected(out.text("a") + out.finish("length") + out.text("b") + out.end(None))
+    assert body["choices"][0]["finish_reason"] == "length"
+
+
 def test_choices_are_kept_apart():
     out = ChunkWriter(CALL)
     body, _ = collected(out.text("b", 1) + out.text("a", 0), out.finish("stop", 0) + out.end(None))
