@@ -14,6 +14,12 @@ OPENAI_COMPATIBLE = {
 
 PROVIDERS = {
     "openai": OPENAI_COMPATIBLE,
+    "cohere": {"cohere"},
+    "dashscope": {"dashscope-native"},
+    "hunyuan-native": {"tencent-hunyuan"},
+    "ollama-native": {"ollama"},
+    "coze": {"coze"},
+    "dify": {"dify"},
     "demo": set(),
 }
 """The recorded providers of each adapter; one that is not named here is not built in."""
@@ -21,13 +27,16 @@ PROVIDERS = {
 OPENAI_APIS = {"chat.completions", "completions", "embeddings", "moderations", "images.generations",
                "rerank", "responses", "models"}  # fmt: skip
 
+APIS = {"openai": OPENAI_APIS - {"models"}, "ollama-native": {"ollama.chat"}}
+"""The interfaces of an adapter, where its providers have others too."""
+
 ADAPTERS = PluginManager(BUILTIN).adapters
 PAIRS = [
     (name, case)
     for name in sorted(ADAPTERS)
     if PROVIDERS.get(name)
     for case in (cases(RECORDINGS, PROVIDERS[name]) if RECORDINGS.is_dir() else ())
-    if name != "openai" or case.api in OPENAI_APIS - {"models"}
+    if case.api in APIS.get(name, {case.api})
 ]
 
 
