@@ -62,14 +62,18 @@ class ForeignAdapter(Adapter):
         return UpstreamRequest(url, headers, orjson.dumps(body), dropped=dropped)
 
     def error(self, call: Call, response: UpstreamResponse) -> UpstreamError:
-        return self.failed(read_failure(response.body), response.status, response.headers, call.now)
+        try:
+            found = self.failure(_parsed(response.body))
+        except UpstreamError:  # no JSON: it is of a host on the way
+            found = None
+        return self.failed(found or read_failure(response.body), response.status, response.headers, call.now)
 
     def failed(self, failure: Failure, status: int, headers: Headers, now: float) -> UpstreamError:
         """Classify what the provider said, by its own codes first. `status` is 200 inside a good answer."""
         return classify_coded(self.codes, failure, status, headers, now)
 
     def failure(self, value: Json) -> Failure | None:
-        """Return the failure that an answer under 200, or an event of a stream, is; None for a good one."""
+        """Return the failure that an answer is, or an event of a stream; None for a good one."""
         return failure_in(value)
 
     def refuse(self, call: Call, value: Json, response: UpstreamResponse) -> None:

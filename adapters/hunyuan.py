@@ -37,9 +37,9 @@ from .chat import (
     text_of,
     tool_call,
 )
-from .failures import CONTENT_FILTER, MODEL_NOT_FOUND, Failure, Verdict, coded, read_failure
+from .failures import CONTENT_FILTER, MODEL_NOT_FOUND, Failure, Verdict, coded
 from .fields import CHAT_FIELDS, EMBEDDING_FIELDS, others
-from .foreign import ForeignAdapter, JsonStream, at, is_document, json_object, objects, text
+from .foreign import ForeignAdapter, JsonStream, at, is_document, objects, text
 from .tc3 import JSON_TYPE, authorization
 from .usage import read_usage
 
@@ -160,13 +160,6 @@ class HunyuanAdapter(ForeignAdapter):
         if isinstance(error, dict) and error.get("Code"):
             return Failure(text(error.get("Msg")), "", str(error["Code"]))
         return None
-
-    def error(self, call: Call, response: UpstreamResponse) -> UpstreamError:
-        try:
-            found = self.failure(json_object(response))
-        except UpstreamError:  # of a host on the way
-            found = None
-        return self.failed(found or read_failure(response.body), response.status, response.headers, call.now)
 
 
 class HunyuanStream(JsonStream):
