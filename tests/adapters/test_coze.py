@@ -42,7 +42,7 @@ def test_a_conversation_cannot_change_the_address(conversation):
 
 
 def test_a_bot_cannot_be_tuned():
-    request = ADAPTER.request(call(chat(temperature=1, max_tokens=5, tools=[], n=1)))
+    request = ADAPTER.request(call(chat(temperature=0.5, max_tokens=5, tools=[], n=1)))
     assert request.dropped == ("temperature", "max_tokens", "tools")
 
 

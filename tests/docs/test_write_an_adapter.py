@@ -63,7 +63,7 @@ def test_a_wire_of_its_own_takes_fewer_than_sixty_lines():
 
 def test_the_request_is_the_one_the_page_shows(parrot):
     assert sent(parrot, call(chat("Hello"), model="macaw-2")) == ASKED
-    request = parrot.request(call(chat("Hello", temperature=1, perch="left", stream=True)))
+    request = parrot.request(call(chat("Hello", temperature=0.5, perch="left", stream=True)))
     assert (request.url, request.dropped) == ("https://api.parrot.example/say", ("temperature",))
     assert orjson.loads(request.body)["live"] is True
     assert orjson.loads(request.body)["perch"] == "left"
