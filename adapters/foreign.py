@@ -206,6 +206,8 @@ class JsonStream(StreamTranslator):
 
     def close(self) -> bytes:
         rest = self.feed(b"") + self._translate(self._decoder.flush())
+        if self._failure is not None:
+            raise self._failure
         if not self.ended:
             raise UpstreamError(ErrorKind.FAULT, "the provider's stream ended early")
         return rest + self.out.end(self.usage)
