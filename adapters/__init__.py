@@ -1,5 +1,5 @@
 """The built-in adapters. A list rather than a directory scan, so that a frozen program finds them too."""
 
-from . import demo, openai
+from . import azure, chatglm, demo, openai, qianfan, wenxin, zhipu
 
-BUILTIN = (openai, demo)
+BUILTIN = (openai, azure, chatglm, qianfan, wenxin, zhipu, demo)

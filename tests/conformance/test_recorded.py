@@ -15,7 +15,12 @@ OPENAI_COMPATIBLE = {
 
 PROVIDERS = {
     "openai": OPENAI_COMPATIBLE,
+    "azure": {"azure-openai"},
+    "chatglm": {"zhipu-v3"},
     "demo": set(),
+    "wenxin": {"wenxin"},
+    "qianfan": {"qianfan-v2"},
+    "zhipu": {"zhipu-v4"},
 }
 """The recorded providers of each adapter; one that is not named here is not built in."""
 
