@@ -86,7 +86,7 @@ def _answer(case: Case, expected: Expected, replayed: Replayed) -> Iterator[str]
             yield f"a good answer was taken for an error: {_named(replayed.error)}"
             return
     else:
-        yield from outcome.oddities if replayed.translated else ()
+        yield from outcome.oddities if replayed.translated and not case.is_openai_shaped else ()
         yield from _choices(case, expected, replayed, outcome)
         yield from _shown_usage(case, expected, replayed, outcome)
         yield from _ending(expected, outcome, replayed.error)

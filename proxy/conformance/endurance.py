@@ -129,7 +129,7 @@ def _window_us(subject: Subject, flow: Flow) -> list[float]:
         return [0.0]
     feed, data = translator.feed, flow.again
     begun = before = time.process_time()
-    times = []
+    times: list[float] = []
     while len(times) < 4 or (len(times) < _WINDOWS and before - begun < _PATIENCE_S):
         for _ in range(_WINDOW):
             feed(data)

@@ -2,6 +2,7 @@
 
 import orjson
 import pytest
+from canalgate.adapters.fields import UNSUPPORTED as UNSUPPORTED_OPTION
 from canalgate.adapters.fields import clamped, others
 from canalgate.plugins import BodyError, Call, Channel, Credential, JsonBody
 
@@ -54,3 +55,30 @@ def test_what_would_change_the_answer_is_a_loss(field, value):
 )
 def test_a_number_is_moved_into_its_range_and_nothing_else_is(value, moved):
     assert clamped(value, 0.0, 1.0) == moved
+
+
+@pytest.mark.parametrize("rule", ["drop", "reject", "pass"])
+def test_a_field_that_was_translated_is_neither_passed_nor_missed(rule):
+    assert others(call(rule, user="u", seed=1, new=1), {"user", "seed", "new"}, UNSUPPORTED) == ({}, ())
+
+
+@pytest.mark.parametrize("rule", ["drop", "reject", "pass"])
+def test_a_field_that_nobody_knows_passes_whatever_the_rule(rule):
+    assert others(call(rule, new={"a": [None]}, gone=None), (), UNSUPPORTED)[0]["new"] == {"a": [None]}
+
+
+def test_what_is_dropped_is_named_once_in_the_clients_order():
+    assert others(call(seed=1, x=1, user="u", n=3), (), UNSUPPORTED) == ({"x": 1}, ("seed", "user", "n"))
+
+
+def test_the_request_itself_is_not_changed():
+    made = call(seed=1, x={"y": 1})
+    others(made, (), UNSUPPORTED)
+    assert made.body.tree == {"seed": 1, "x": {"y": 1}}
+
+
+def test_a_channel_may_set_no_other_rule_than_those_of_the_option():
+    assert (UNSUPPORTED_OPTION.default, set(UNSUPPORTED_OPTION.choices)) == (
+        "drop",
+        {"drop", "reject", "pass"},
+    )
