@@ -34,7 +34,7 @@ class ChunkWriter:
         }
         self._frame = b"data: " + orjson.dumps(frame)[:-1] + b',"choices":['
         self._begun: set[int] = set()
-        self._called: set[int] = set()
+        self._called: dict[int, set[int]] = {}
         self._wants_usage = wants_usage(call)
 
     def delta(self, delta: Json, index: int = 0, finish: str | None = None) -> bytes:
@@ -56,8 +56,15 @@ class ChunkWriter:
     def tool_call(
         self, position: int, *, id: str = "", name: str = "", arguments: str = "", index: int = 0
     ) -> bytes:
-        """Return a chunk of a tool call: `id` and `name` in its first chunk, then pieces of `arguments`."""
-        self._called.add(index)
+        """Return a chunk of a tool call: `id` and `name` in its first chunk, then pieces of `arguments`.
+
+        A call that gets no arguments at all has an empty object at the end, which clients can parse.
+        """
+        without_arguments = self._called.setdefault(index, set())
+        if arguments:
+            without_arguments.discard(position)
+        elif name:
+            without_arguments.add(position)
         function = {"name": name, "arguments": arguments} if name else {"arguments": arguments}
         call: Json = {"index": position, "function": function}
         if name:
@@ -71,7 +78,9 @@ class ChunkWriter:
 
     def finish(self, reason: str, index: int = 0) -> bytes:
         """Return the last chunk of a choice. After a tool call its reason is never a plain stop."""
-        return self.delta({}, index, finish_after(reason, index in self._called))
+        waiting = sorted(self._called.get(index, ()))
+        made = b"".join(self.tool_call(position, arguments="{}", index=index) for position in waiting)
+        return made + self.delta({}, index, finish_after(reason, index in self._called))
 
     def end(self, usage: Usage | None) -> bytes:
         """Return the end of the stream: the usage, if the client asked for it and it is known, and DONE."""
@@ -114,12 +123,12 @@ def message(text: str | None, *, reasoning: str = "", tool_calls: Iterable[Json]
 
 
 def tool_call(position: int, name: str, arguments: str | Mapping[str, Any], id: str = "") -> Json:
-    """Return a tool call of a whole answer; arguments given as an object are encoded."""
+    """Return a tool call of a whole answer; arguments given as an object are encoded, none are `{}`."""
     text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
     return {
         "id": id or f"call_{position}",
         "type": "function",
-        "function": {"name": name, "arguments": text},
+        "function": {"name": name, "arguments": text or "{}"},
     }
 
 

@@ -7,7 +7,7 @@ are the same for all of them are here.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 import orjson
@@ -62,14 +62,18 @@ class ForeignAdapter(Adapter):
         return UpstreamRequest(url, headers, orjson.dumps(body), dropped=dropped)
 
     def error(self, call: Call, response: UpstreamResponse) -> UpstreamError:
-        return self.failed(read_failure(response.body), response.status, response.headers, call.now)
+        try:
+            found = self.failure(_parsed(response.body))
+        except UpstreamError:  # no JSON: it is of a host on the way
+            found = None
+        return self.failed(found or read_failure(response.body), response.status, response.headers, call.now)
 
     def failed(self, failure: Failure, status: int, headers: Headers, now: float) -> UpstreamError:
         """Classify what the provider said, by its own codes first. `status` is 200 inside a good answer."""
         return classify_coded(self.codes, failure, status, headers, now)
 
     def failure(self, value: Json) -> Failure | None:
-        """Return the failure that an answer under 200, or an event of a stream, is; None for a good one."""
+        """Return the failure that an answer is, or an event of a stream; None for a good one."""
         return failure_in(value)
 
     def refuse(self, call: Call, value: Json, response: UpstreamResponse) -> None:
@@ -129,10 +133,10 @@ def _parsed(data: bytes) -> Json:
 class Decoder(Protocol):
     """Cuts bytes into events: SSEDecoder, LineDecoder."""
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> Iterable[Event]:
         """Take bytes in any split, return the events that are complete now."""
 
-    def flush(self) -> list[Event]:
+    def flush(self) -> Iterable[Event]:
         """The stream ended: return an event that lacks its end."""
 
 
@@ -208,7 +212,7 @@ class JsonStream(StreamTranslator):
             raise UpstreamError(ErrorKind.FAULT, "the provider's stream ended early")
         return rest + self.out.end(self.usage)
 
-    def _translate(self, events: list[Event]) -> bytes:
+    def _translate(self, events: Iterable[Event]) -> bytes:
         made: list[bytes] = []
         try:
             for event in events:

@@ -193,6 +193,8 @@ class UpstreamError(Exception):
 class StreamTranslator(ABC):
     """Turns one provider stream into OpenAI's. One object per attempt, the only stateful thing here."""
 
+    content_type: str = "text/event-stream"
+    """What the client gets, whatever the provider's stream is made of."""
     usage: Usage | None = None
     """What the stream said about usage so far."""
 

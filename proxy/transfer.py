@@ -259,9 +259,9 @@ class Transfer:
     def _fields(self) -> list[tuple[str, str]]:
         """The header fields of a 2xx answer."""
         fields = to_client(self._response.headers)
-        if self._translator is not None and _kind(self._response) != EVENT_STREAM:
+        if self._translator is not None:
             fields = [
-                ("content-type", EVENT_STREAM),
+                ("content-type", self._translator.content_type),
                 *(field for field in fields if field[0] != "content-type"),
             ]
         if self._dropped:

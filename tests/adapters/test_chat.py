@@ -26,9 +26,25 @@ def finish_of(chunk: bytes) -> str:
 )
 def test_a_plain_stop_after_a_tool_call_is_one_of_tool_calls(native, shown):
     out = ChunkWriter(call())
-    out.tool_call(0, name="f", index=1)
+    out.tool_call(0, name="f", arguments="{}", index=1)
     assert finish_of(out.finish(native, 1)) == shown
     assert finish_of(out.finish(native, 0)) == native
+
+
+def test_a_tool_call_without_arguments_has_an_empty_object_at_the_end():
+    out = ChunkWriter(call())
+    out.tool_call(0, name="f")
+    out.tool_call(1, name="g", arguments="{")
+    out.tool_call(2, name="h")
+    out.tool_call(2, arguments='{"a":1}')
+    *chunks, last = out.finish("stop").split(b"\n\n")[:-1]
+    calls = [orjson.loads(chunk[6:])["choices"][0]["delta"]["tool_calls"] for chunk in chunks]
+    assert calls == [[{"index": 0, "function": {"arguments": "{}"}}]]
+    assert finish_of(last) == "tool_calls"
+
+
+def test_a_whole_tool_call_without_arguments_has_an_empty_object():
+    assert tool_call(0, "f", "")["function"]["arguments"] == "{}"
 
 
 @pytest.mark.parametrize(("native", "shown"), [("stop", "tool_calls"), ("length", "length")])

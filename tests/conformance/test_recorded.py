@@ -3,7 +3,8 @@
 import pytest
 from canalgate.adapters import BUILTIN
 from canalgate.plugins.manager import PluginManager
-from canalgate.proxy.conformance import SPLITS, cases, differences, replay
+from canalgate.proxy.conformance import SPLITS, cases, channel_for, differences, kit, replay
+from canalgate.proxy.conformance.subject import subject
 from recordings import RECORDINGS
 
 OPENAI_COMPATIBLE = {
@@ -14,6 +15,12 @@ OPENAI_COMPATIBLE = {
 
 PROVIDERS = {
     "openai": OPENAI_COMPATIBLE,
+    "cohere": {"cohere"},
+    "dashscope": {"dashscope-native"},
+    "hunyuan-native": {"tencent-hunyuan"},
+    "ollama-native": {"ollama"},
+    "coze": {"coze"},
+    "dify": {"dify"},
     "azure": {"azure-openai"},
     "chatglm": {"zhipu-v3"},
     "demo": set(),
@@ -26,13 +33,16 @@ PROVIDERS = {
 OPENAI_APIS = {"chat.completions", "completions", "embeddings", "moderations", "images.generations",
                "rerank", "responses", "models"}  # fmt: skip
 
+APIS = {"openai": OPENAI_APIS - {"models"}, "ollama-native": {"ollama.chat"}}
+"""The interfaces of an adapter, where its providers have others too."""
+
 ADAPTERS = PluginManager(BUILTIN).adapters
 PAIRS = [
     (name, case)
     for name in sorted(ADAPTERS)
     if PROVIDERS.get(name)
     for case in (cases(RECORDINGS, PROVIDERS[name]) if RECORDINGS.is_dir() else ())
-    if name != "openai" or case.api in OPENAI_APIS - {"models"}
+    if case.api in APIS.get(name, {case.api})
 ]
 
 
@@ -46,3 +56,15 @@ def test_every_built_in_adapter_is_in_the_table():
 def test_a_recorded_answer_is_understood(recordings, name, case, split, include_usage):
     replayed = replay(ADAPTERS[name], case, split, include_usage=include_usage)
     assert differences(case, replayed) == []
+
+
+@pytest.mark.parametrize("name", sorted(ADAPTERS))
+def test_a_built_in_adapter_passes_the_kit(name):
+    """With the recordings of its providers where they are; composed traffic alone serves OpenAI's wire."""
+    made = subject(
+        ADAPTERS[name], channel_for(ADAPTERS[name]), [case for other, case in PAIRS if other == name]
+    )
+    if made.wire == "own" and not made.cases:
+        pytest.skip("a wire of its own needs recorded traffic")
+    found = kit.run(made)
+    assert [failure for section in found.sections for failure in section.failures] == []
