@@ -6,7 +6,9 @@ provider's side. Shapes: OpenAI's API reference, "Chat", "The chat completion ob
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from struct import pack
 from typing import Any
 
 import orjson
@@ -21,7 +23,7 @@ class ChunkWriter:
     The frame around a delta is encoded once; a delta costs one encode of its own few values.
     """
 
-    __slots__ = ("_begun", "_frame", "_wants_usage")
+    __slots__ = ("_begun", "_called", "_frame", "_wants_usage")
 
     def __init__(self, call: Call, id: str = "") -> None:
         frame = {
@@ -32,6 +34,7 @@ class ChunkWriter:
         }
         self._frame = b"data: " + orjson.dumps(frame)[:-1] + b',"choices":['
         self._begun: set[int] = set()
+        self._called: set[int] = set()
         self._wants_usage = wants_usage(call)
 
     def delta(self, delta: Json, index: int = 0, finish: str | None = None) -> bytes:
@@ -54,6 +57,7 @@ class ChunkWriter:
         self, position: int, *, id: str = "", name: str = "", arguments: str = "", index: int = 0
     ) -> bytes:
         """Return a chunk of a tool call: `id` and `name` in its first chunk, then pieces of `arguments`."""
+        self._called.add(index)
         function = {"name": name, "arguments": arguments} if name else {"arguments": arguments}
         call: Json = {"index": position, "function": function}
         if name:
@@ -66,14 +70,19 @@ class ChunkWriter:
         return self.delta({"tool_calls": [call]}, index)
 
     def finish(self, reason: str, index: int = 0) -> bytes:
-        """Return the last chunk of a choice."""
-        return self.delta({}, index, reason)
+        """Return the last chunk of a choice. After a tool call its reason is never a plain stop."""
+        return self.delta({}, index, finish_after(reason, index in self._called))
 
     def end(self, usage: Usage | None) -> bytes:
         """Return the end of the stream: the usage, if the client asked for it and it is known, and DONE."""
         if usage is None or not self._wants_usage:
             return DONE
         return self._frame + b'],"usage":' + orjson.dumps(usage_object(usage)) + b"}\n\n" + DONE
+
+
+def finish_after(reason: str, called: bool) -> str:
+    """Return the reason of a finished choice; some providers say a plain stop after tool calls."""
+    return "tool_calls" if called and reason == "stop" else reason
 
 
 def wants_usage(call: Call) -> bool:
@@ -122,14 +131,22 @@ def completion(call: Call, message: Json, finish: str, usage: Usage | None, *, i
 def completions(
     call: Call, choices: Iterable[tuple[Json, str]], usage: Usage | None, *, id: str = ""
 ) -> Reply:
-    """Return a whole chat answer; `choices` are messages with their finish reasons."""
+    """Return a whole chat answer; `choices` are messages with their finish reasons.
+
+    A message with tool calls never has a plain stop as its reason.
+    """
     body: Json = {
         "id": id or f"chatcmpl-{call.request_id}",
         "object": "chat.completion",
         "created": int(call.now),
         "model": call.model,
         "choices": [
-            {"index": index, "message": message, "logprobs": None, "finish_reason": finish}
+            {
+                "index": index,
+                "message": message,
+                "logprobs": None,
+                "finish_reason": finish_after(finish, bool(message.get("tool_calls"))),
+            }
             for index, (message, finish) in enumerate(choices)
         ],
     }
@@ -139,11 +156,12 @@ def completions(
 
 
 def embeddings(call: Call, vectors: Iterable[list[float]], usage: Usage | None) -> Reply:
-    """Return an embeddings answer."""
+    """Return an embeddings answer, in base64 if the client asked for it."""
+    packed = call.body is not None and call.body.get("encoding_format", str) == "base64"
     body: Json = {
         "object": "list",
         "data": [
-            {"object": "embedding", "index": index, "embedding": vector}
+            {"object": "embedding", "index": index, "embedding": _packed(vector) if packed else vector}
             for index, vector in enumerate(vectors)
         ],
         "model": call.model,
@@ -151,6 +169,11 @@ def embeddings(call: Call, vectors: Iterable[list[float]], usage: Usage | None) 
     if usage is not None:
         body["usage"] = {"prompt_tokens": usage.prompt_tokens, "total_tokens": usage.prompt_tokens}
     return Reply(orjson.dumps(body), usage)
+
+
+def _packed(vector: list[float]) -> str:
+    """The vector as OpenAI packs it: little-endian floats of 32 bits, in base64."""
+    return b64encode(pack(f"<{len(vector)}f", *vector)).decode()
 
 
 # What a request says.
@@ -162,6 +185,15 @@ def messages_of(call: Call) -> list[Json]:
     if not isinstance(found, list) or not found or not all(isinstance(item, dict) for item in found):
         raise BodyError("'messages' must be a list with at least one message", "messages")
     return found
+
+
+def inputs_of(call: Call) -> list[str]:
+    """Return the texts to embed. Raises BodyError for none, and for inputs that are no text."""
+    given = call.body.tree.get("input") if call.body is not None else None
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise BodyError("'input' must be a text or a list of texts", "input")
+    return texts
 
 
 def parts_of(content: object) -> list[Json]:

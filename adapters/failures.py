@@ -26,6 +26,15 @@ CONTEXT_LENGTH = "context_length_exceeded"
 CONTENT_FILTER = "content_filter"
 
 
+Verdict = tuple[ErrorKind, str]
+"""What a code or a status means: the kind, and OpenAI's code where it has one."""
+
+
+def coded(*rows: tuple[ErrorKind, str, str]) -> Mapping[str, Verdict]:
+    """Return a table of codes. A row is a kind, OpenAI's code and the provider's words for it."""
+    return {word: (kind, code) for kind, code, words in rows for word in words.split()}
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What an error body says, whatever its shape. Empty text where it says nothing."""
@@ -77,6 +86,38 @@ def classify(failure: Failure, status: int, headers: Headers, now: float) -> Ups
     )
 
 
+def classify_coded(
+    codes: Mapping[str, Verdict], failure: Failure, status: int, headers: Headers, now: float
+) -> UpstreamError:
+    """Classify by a provider's own codes, and by the common rules where they say nothing.
+
+    A code that is not listed counts as the part before its last dot. A code for a bad request says too
+    little where the message speaks of arrears, a key, a model or the context's length: the message wins.
+    """
+    verdict = _verdict(codes, failure.code)
+    if verdict == (_REQUEST, ""):
+        verdict = _by_message(failure.message) or verdict
+    if verdict is None:
+        verdict = _kind(failure, status)
+    kind, code = verdict
+    return UpstreamError(
+        kind,
+        failure.message or f"the provider answered with {failure.code or f'status {status}'}",
+        status=status if status >= 400 else _MEANT[kind],
+        code=code,
+        param=failure.param,
+        retry_after=retry_after(headers, now),
+    )
+
+
+def _verdict(codes: Mapping[str, Verdict], code: str) -> Verdict | None:
+    while code:
+        if code in codes:
+            return codes[code]
+        code = code.rpartition(".")[0]
+    return None
+
+
 def classify_response(response: UpstreamResponse, now: float) -> UpstreamError:
     """Classify an answer whose status is not 2xx."""
     return classify(read_failure(response.body), response.status, response.headers, now)
@@ -120,7 +161,9 @@ def _flat(value: Mapping[str, Any]) -> Failure:
     if not isinstance(message, str):
         message = orjson.dumps(message).decode()
     param = value.get("param")
-    code = next((value[name] for name in ("reason", "code", "error_code") if value.get(name)), "")
+    code = next(
+        (value[name] for name in ("reason", "code", "error_code", "error_type") if value.get(name)), ""
+    )
     kind = value.get("type")
     return Failure(
         message,
@@ -134,7 +177,7 @@ def _word(value: object) -> str:
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
 
 
-_WORDS: Mapping[str, tuple[ErrorKind, str]] = {
+_WORDS: Mapping[str, Verdict] = {
     word: (kind, code)
     for kind, code, words in (
         (_CREDENTIAL, "", "invalid_api_key account_deactivated invalid_organization authentication_error"),
@@ -179,7 +222,7 @@ _MESSAGES: tuple[tuple[re.Pattern[str], ErrorKind, str], ...] = tuple(
     )
 )
 
-_STATUSES: Mapping[int, tuple[ErrorKind, str]] = {
+_STATUSES: Mapping[int, Verdict] = {
     401: (_CREDENTIAL, ""),
     402: (_BALANCE, ""),
     403: (_MODEL, ""),
@@ -193,10 +236,22 @@ _STATUSES: Mapping[int, tuple[ErrorKind, str]] = {
     529: (_BUSY, ""),
 }
 
+_MEANT: Mapping[ErrorKind, int] = {
+    _REQUEST: 400,
+    _MODEL: 404,
+    _CREDENTIAL: 401,
+    ErrorKind.EXPIRED: 401,
+    _BALANCE: 402,
+    _RATE: 429,
+    _BUSY: 503,
+    _FAULT: 502,
+}
+"""The status of an error that came inside a 200."""
+
 _TRUSTED_BEFORE_WORDS = frozenset({402})
 
 
-def _kind(failure: Failure, status: int) -> tuple[ErrorKind, str]:
+def _kind(failure: Failure, status: int) -> Verdict:
     if status in _TRUSTED_BEFORE_WORDS:
         return _STATUSES[status]
     if "insufficient_quota" in (failure.code, failure.type):
@@ -206,10 +261,8 @@ def _kind(failure: Failure, status: int) -> tuple[ErrorKind, str]:
     for word in (failure.code, failure.type):
         if word in _WORDS:
             return _WORDS[word]
-    if status < 500:
-        for pattern, kind, code in _MESSAGES:
-            if pattern.search(failure.message):
-                return kind, code
+    if status < 500 and (verdict := _by_message(failure.message)):
+        return verdict
     if status in _STATUSES:
         return _STATUSES[status]
     if 400 <= status < 500:
@@ -217,3 +270,7 @@ def _kind(failure: Failure, status: int) -> tuple[ErrorKind, str]:
     if 300 <= status < 400:  # redirects are not followed: the base URL is wrong
         return _MODEL, ""
     return (_BUSY, "") if "overloaded" in failure.message.lower() else (_FAULT, "")
+
+
+def _by_message(message: str) -> Verdict | None:
+    return next(((kind, code) for pattern, kind, code in _MESSAGES if pattern.search(message)), None)

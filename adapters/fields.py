@@ -6,6 +6,7 @@ Fields that nobody knows always pass: they may be newer than this program.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from ..plugins import BodyError, Call, Json, Option
 
@@ -19,13 +20,49 @@ UNSUPPORTED = Option(
 """The channel's rule. An adapter that calls `others` lists it among its options."""
 
 
+CHAT_FIELDS = frozenset(
+    {
+        *("audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs"),
+        *("max_completion_tokens", "max_tokens", "metadata", "modalities", "n", "parallel_tool_calls"),
+        *("prediction", "presence_penalty", "prompt_cache_key", "prompt_cache_retention"),
+        *("reasoning_effort", "response_format", "safety_identifier", "seed", "service_tier", "stop"),
+        *("store", "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity"),
+        "web_search_options",
+    }
+)
+"""What OpenAI's chat endpoint takes beside `model`, `messages`, `stream` and `stream_options`.
+
+An adapter states which of them its provider has. Source: OpenAI's API reference, "Create chat completion".
+"""
+
+EMBEDDING_FIELDS = frozenset({"dimensions", "encoding_format", "user"})
+"""The same for embeddings, beside `model` and `input`."""
+
+_NO_LOSS = {
+    "n": 1,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "logit_bias": {},
+    "logprobs": False,
+    "top_logprobs": 0,
+    "store": False,
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+    "response_format": {"type": "text"},
+    "modalities": ["text"],
+    "service_tier": "auto",
+}
+"""Values that ask for what happens anyway, so that nothing is lost where they are left out."""
+
+
 def others(
     call: Call, handled: Collection[str], unsupported: Collection[str]
 ) -> tuple[Json, tuple[str, ...]]:
     """Return the body's fields that an adapter has not handled itself, and the names of those left out.
 
     `handled` are the names the adapter has translated, `unsupported` those the provider has no place for.
-    A null counts as absent. Raises BodyError for an unsupported field where the channel's rule is to reject.
+    A null counts as absent, and so does a value that asks for what happens anyway. Raises BodyError for an
+    unsupported field where the channel's rule is to reject.
     """
     assert call.body is not None
     rest: Json = {}
@@ -36,10 +73,16 @@ def others(
             continue
         if name not in unsupported or rule == "pass":
             rest[name] = value
-        elif value is None:
+        elif value is None or _NO_LOSS.get(name) == value:
             continue
         elif rule == "reject":
             raise BodyError(f"this provider does not take {name!r}", name)
         else:
             dropped.append(name)
     return rest, tuple(dropped)
+
+
+def clamped(value: Any, low: float, high: float) -> Any:
+    """Return a number moved into a range; anything else as it is, for the provider to judge."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return min(max(value, low), high) if is_number else value

@@ -60,9 +60,7 @@ class OpenAIAdapter(Adapter):
     options = (ASK_USAGE,)
 
     def check(self, channel: Channel) -> None:
-        trim_base_url(channel.base_url or self.base_url)
-        if not re.fullmatch(r"[\x21-\x7e]*", channel.key):
-            raise ValueError("the key has a space, a line break or a character outside ASCII in it")
+        check_address(channel, self.base_url)
 
     def url(self, call: Call) -> str:
         """Address of an endpoint on this channel."""
@@ -137,6 +135,13 @@ def _status_in(value: Mapping[str, object]) -> int:
     return code if isinstance(code, int) and 400 <= code < 600 else 502
 
 
+def check_address(channel: Channel, base_url: str) -> None:
+    """Raise ValueError if a channel's address or key cannot work. `base_url` stands in for none."""
+    trim_base_url(channel.base_url or base_url)
+    if not re.fullmatch(r"[\x21-\x7e]*", channel.key):
+        raise ValueError("the key has a space, a line break or a character outside ASCII in it")
+
+
 @lru_cache(maxsize=1024)
 def trim_base_url(text: str) -> str:
     """Return a base URL without what people paste along with it: spaces, a last slash, an endpoint.
@@ -165,4 +170,4 @@ def register_adapters(register):  # type: ignore[no-untyped-def]  # the hookspec
     register(OpenAIAdapter())
 
 
-__all__ = ["OpenAIAdapter", "trim_base_url"]
+__all__ = ["OpenAIAdapter", "check_address", "trim_base_url"]
