@@ -36,8 +36,10 @@ _ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 _WITH_STREAM_OPTIONS = frozenset({"chat/completions", "completions"})
 
 _STREAM_END = re.compile(
-    rb'data: ?\[DONE\]|"finish_reason"\s*:\s*"[^"]|"type"\s*:\s*"response\.(?:completed|incomplete|failed)"'
+    rb'data: ?\[DONE\]|"(?:finish_reason"\s*:\s*"[^"]'
+    rb'|type"\s*:\s*"response\.(?:completed|incomplete|failed)")[^\r\n]*(?:[\r\n]|\}\Z)'
 )
+"""The end, and the end of the event that tells it: half an event is no end."""
 
 _ERROR_HINT = re.compile(rb'"(?:error|error_code|code|base_resp)"\s*:\s*(?!null)')
 

@@ -12,7 +12,7 @@ from ... import __version__
 from ..config import load
 from ..errors import ConfigError
 from ..store import StoreError
-from . import channel, check, serve, token, user
+from . import channel, check, conformance, serve, token, user
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (serve, check, channel, token, user):
+    for module in (serve, check, channel, token, user, conformance):
         module.add_commands(commands)
     return parser
 

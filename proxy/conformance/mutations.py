@@ -19,6 +19,10 @@ from .splits import pieces
 
 UNKNOWN = "conformance_unknown"
 
+_MEMBER = re.compile(rb'"(\w+)"\s*:\s*("(?:[^"\\]|\\.)+")')
+_NO_TEXT = frozenset({b"role", b"type", b"object", b"model", b"id", b"event", b"name", b"finish_reason"})
+"""Members of an event that may read like a piece of text and are none."""
+
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _DATA_LINE = re.compile(rb"(?m)^data: ?(\{.*\})(\r?)$")
 
@@ -85,7 +89,9 @@ def with_text(case: Case, text: str = TEXT, name: str = "other characters") -> C
 
 
 def _strings(case: Case) -> Iterator[str]:
-    for found in re.findall(rb'"(?:[^"\\]|\\.)+"', case.body):
+    for key, found in _MEMBER.findall(case.body):
+        if key in _NO_TEXT:
+            continue
         try:
             value = orjson.loads(found)
         except orjson.JSONDecodeError:

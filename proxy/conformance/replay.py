@@ -91,11 +91,9 @@ def replay(
             return Replayed(credential=adapter.credential(channel, response, NOW))
         if case.is_model_list:
             return Replayed(models=adapter.model_names(response))
-        call = call_for(adapter, case, channel, include_usage=include_usage)
-        if not 200 <= case.status < 300:
-            return Replayed(error=adapter.error(call, response))
     except UpstreamError as error:
         return Replayed(error=error)
+    call = call_for(adapter, case, channel, include_usage=include_usage)
     return answered(adapter, call, response, pieces(case.body, split, case.form, seed), framed=framed)
 
 
@@ -164,11 +162,13 @@ def answered(
     *,
     framed: bool = True,
 ) -> Replayed:
-    """Give a 2xx answer to an adapter; the bytes of a stream come as `arriving`."""
+    """Give an answer to an adapter; the bytes of a stream come as `arriving`, others as the body."""
     head = UpstreamResponse(response.status, response.headers)
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_sse = kind == "text/event-stream"
     try:
+        if not 200 <= response.status < 300:
+            return Replayed(error=adapter.error(call, response))
         translator = adapter.stream(call, head) if is_sse or call.stream else None
         if translator is None and not is_sse:
             reply = adapter.reply(call, response)

@@ -67,9 +67,13 @@ def check(name: str, problems: Callable[[], Iterable[str]]) -> Check:
     """Run one check. Whatever the adapter raises is a problem like any other."""
     try:
         return Check(name, tuple(problems()))
-    except UpstreamError as error:
-        return Check(name, (f"raised UpstreamError {error.kind.name}: {error.message!r}",))
     except Exception as exc:  # the border to foreign code
-        at = traceback.extract_tb(exc.__traceback__)[-1]
-        where = f"{at.filename.rpartition('/')[2]} line {at.lineno}"
-        return Check(name, (f"raised {type(exc).__name__}: {exc} ({where})",))
+        return Check(name, (raised(exc),))
+
+
+def raised(exc: Exception) -> str:
+    """Say in words what was raised and where."""
+    if isinstance(exc, UpstreamError):
+        return f"raised UpstreamError {exc.kind.name}: {exc.message!r}"
+    at = traceback.extract_tb(exc.__traceback__)[-1]
+    return f"raised {type(exc).__name__}: {exc} ({at.filename.rpartition('/')[2]} line {at.lineno})"

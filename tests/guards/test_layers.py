@@ -22,12 +22,16 @@ FLOORS = {
     "conformance.outcome": 0, "conformance.splits": 0, "conformance.report": 0, "conformance.shape": 0,
     "conformance.cases": 1, "conformance.responses": 1, "conformance.compose": 2, "conformance.replay": 2,
     "conformance.compare": 3, "conformance.traffic": 3, "conformance.mishaps": 3, "conformance.mutations": 3,
-    "conformance.subject": 3, "conformance.answers": 4, "conformance": 4, "conformance.failures": 5,
+    "conformance.find": 3, "conformance.subject": 3, "conformance": 4,
+    "conformance.answers": 4, "conformance.requests": 4, "conformance.contract": 4, "conformance.local": 4,
+    "conformance.failures": 5, "conformance.rough": 5, "conformance.endurance": 5, "conformance.kit": 6,
+    "conformance.loopback": 6,
     # A request, the server, the process.
     "relay": 7, "probe": 8, "lanes.fast": 8, "lanes.full": 8, "lanes": 9, "front": 10, "host": 11,
     # What people type.
     "cli.command": 12, "cli.output": 12,
-    "cli.channel": 13, "cli.check": 13, "cli.serve": 13, "cli.token": 13, "cli.user": 13,
+    "cli.channel": 13, "cli.check": 13, "cli.conformance": 13, "cli.serve": 13,
+    "cli.token": 13, "cli.user": 13,
     "cli": 14,
 }  # fmt: skip
 """Floor of each module of proxy. A module imports only from floors below its own."""
@@ -42,7 +46,7 @@ IMPURE = {"asyncio", "aiohttp", "socket", "time", "random", "os", "logging"}
 
 ONLY_IN = {
     "aiohttp": {"proxy/lanes/full.py"},
-    "canalgate.adapters": {"proxy/host.py", "proxy/conformance/subject.py"},
+    "canalgate.adapters": {"proxy/host.py", "proxy/conformance/find.py", "proxy/conformance/subject.py"},
 }
 
 

@@ -1,0 +1,158 @@
+"""Check what a long stream costs: time for each piece, whether that grows, and memory that stays.
+
+The only part of the kit that looks at a clock. Its limits are wide, so that a busy machine fails nobody;
+what they find is code that reads everything again for each piece, or keeps it.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from ...plugins import StreamTranslator, UpstreamError, UpstreamResponse
+from .answers import is_good
+from .cases import Case
+from .compose import chunk, texts
+from .outcome import read_stream
+from .replay import call_for
+from .report import Section, check
+from .splits import pieces
+from .subject import Subject
+from .traffic import text_stream
+
+MAX_PIECE_US = 1000.0
+"""Longest mean time for one piece of a stream, microseconds."""
+
+MAX_GROWTH = 2.0
+"""By so much a piece may take longer on average if the stream is eight times as long."""
+
+MAX_KEPT = 0.1
+"""Share of a stream that may still be in memory when it has gone by."""
+
+_CHEAP_US = 15.0
+_SHORT, _LONG = 500, 4000
+_FREE_BYTES = 32 * 1024
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A stream of any length: its beginning, then the same event again and again."""
+
+    case: Case
+    beginning: tuple[bytes, ...]
+    again: bytes
+
+
+def section(subject: Subject) -> Section:
+    """Return the section about long streams."""
+    flow = _flow(subject)
+    if flow is None:
+        return Section("long streams", ())
+    checks = (
+        check("pieces come out as they come in", partial(_promptness_problems, subject, flow)),
+        check("time for each piece", partial(_time_problems, subject, flow)),
+        check("memory", partial(_memory_problems, subject, flow)),
+    )
+    return Section("long streams", checks)
+
+
+def piece_us(subject: Subject) -> float | None:
+    """Return the mean time for one piece of a stream in microseconds; None without a stream."""
+    flow = _flow(subject)
+    return None if flow is None else _seconds(subject, flow, _SHORT) / _SHORT * 1e6
+
+
+def _flow(subject: Subject) -> Flow | None:
+    if subject.wire == "openai":
+        return Flow(text_stream(), (texts(()),), chunk({"content": "some more text, 世界. "}))
+    streams = [case for case in subject.cases if is_good(case) and case.form != "json"]
+    return next((flow for case in streams if (flow := _repeatable(subject, case))), None)
+
+
+def _repeatable(subject: Subject, case: Case) -> Flow | None:
+    """Find an event that gives text each time it comes."""
+    events = pieces(case.body, "events", case.form)
+    for number, event in enumerate(events):
+        try:
+            translator = _translator(subject, case)
+            assert translator is not None
+            for before in events[:number]:
+                translator.feed(before)
+            if all(_text(translator.feed(event)) for _ in range(3)):
+                return Flow(case, tuple(events[:number]), event)
+        except UpstreamError:
+            continue
+    return None
+
+
+def _text(sent: bytes) -> str:
+    return "".join(choice.text for choice in read_stream(sent).choices)
+
+
+def _translator(subject: Subject, case: Case) -> StreamTranslator | None:
+    call = call_for(subject.adapter, case, subject.channel, include_usage=False)
+    return subject.adapter.stream(call, UpstreamResponse(case.status, case.headers))
+
+
+def _started(subject: Subject, flow: Flow) -> StreamTranslator | None:
+    translator = _translator(subject, flow.case)
+    if translator is not None:
+        for data in flow.beginning:
+            translator.feed(data)
+    return translator
+
+
+def _promptness_problems(subject: Subject, flow: Flow) -> Iterator[str]:
+    translator = _started(subject, flow)
+    if translator is not None and not any(_text(translator.feed(flow.again)) for _ in range(5)):
+        yield "the text is held back while the stream goes on"
+
+
+def _time_problems(subject: Subject, flow: Flow) -> Iterator[str]:
+    for _ in range(_TRIES):  # the machine may have been busy with something else
+        short, long = (_seconds(subject, flow, count) / count * 1e6 for count in (_SHORT, _LONG))
+        grows = long > max(_CHEAP_US, MAX_GROWTH * short)
+        if long <= MAX_PIECE_US and not grows:
+            return
+    if grows:
+        yield f"a piece takes longer the longer the stream is: {short:.0f} us at first, {long:.0f} us later"
+    if long > MAX_PIECE_US:
+        yield f"a piece takes {long:.0f} us, more than {MAX_PIECE_US:.0f}"
+
+
+def _seconds(subject: Subject, flow: Flow, count: int) -> float:
+    translator = _started(subject, flow)
+    if translator is None:
+        return 0.0
+    feed, data = translator.feed, flow.again
+    begun = time.perf_counter()
+    for _ in range(count):
+        feed(data)
+    return time.perf_counter() - begun
+
+
+def _memory_problems(subject: Subject, flow: Flow) -> Iterator[str]:
+    translator = _started(subject, flow)
+    if translator is None:
+        return
+    for _ in range(_SHORT):
+        translator.feed(flow.again)
+    was_tracing = tracemalloc.is_tracing()
+    if not was_tracing:
+        tracemalloc.start()
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    for _ in range(_LONG):
+        translator.feed(flow.again)
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0] - before
+    if not was_tracing:
+        tracemalloc.stop()
+    fed = _LONG * len(flow.again)
+    if kept > max(_FREE_BYTES, MAX_KEPT * fed):
+        yield f"memory grows with the stream: {kept // 1024} KiB of {fed // 1024} KiB are kept"
