@@ -7,7 +7,7 @@ are the same for all of them are here.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 import orjson
@@ -129,10 +129,10 @@ def _parsed(data: bytes) -> Json:
 class Decoder(Protocol):
     """Cuts bytes into events: SSEDecoder, LineDecoder."""
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> Iterable[Event]:
         """Take bytes in any split, return the events that are complete now."""
 
-    def flush(self) -> list[Event]:
+    def flush(self) -> Iterable[Event]:
         """The stream ended: return an event that lacks its end."""
 
 
@@ -208,7 +208,7 @@ class JsonStream(StreamTranslator):
             raise UpstreamError(ErrorKind.FAULT, "the provider's stream ended early")
         return rest + self.out.end(self.usage)
 
-    def _translate(self, events: list[Event]) -> bytes:
+    def _translate(self, events: Iterable[Event]) -> bytes:
         made: list[bytes] = []
         try:
             for event in events:

@@ -32,9 +32,9 @@ def read_usage(usage: object) -> Usage | None:
     """
     if not isinstance(usage, Mapping):
         return None
-    prompt = _count(usage, "prompt_tokens", "input_tokens")
-    completion = _count(usage, "completion_tokens", "output_tokens")
-    total = _count(usage, "total_tokens")
+    prompt = count(usage, "prompt_tokens", "input_tokens")
+    completion = count(usage, "completion_tokens", "output_tokens")
+    total = count(usage, "total_tokens")
     if prompt is None and completion is None and total is None:
         return None
     prompt = prompt or 0
@@ -46,10 +46,10 @@ def read_usage(usage: object) -> Usage | None:
             prompt = total - completion
     prompt_details = _mapping(usage, "prompt_tokens_details", "input_tokens_details")
     completion_details = _mapping(usage, "completion_tokens_details", "output_tokens_details")
-    cached = _count(prompt_details, "cached_tokens")
+    cached = count(prompt_details, "cached_tokens")
     if cached is None:
-        cached = _count(usage, "prompt_cache_hit_tokens", "cached_tokens")
-    reasoning = _count(completion_details, "reasoning_tokens")
+        cached = count(usage, "prompt_cache_hit_tokens", "cached_tokens")
+    reasoning = count(completion_details, "reasoning_tokens")
     return Usage(prompt, completion, min(cached or 0, prompt), min(reasoning or 0, completion))
 
 
@@ -128,8 +128,8 @@ class UsageFilter(StreamTranslator):
         return not chunk.get("choices") and isinstance(chunk.get("usage"), dict) and not chunk.get("error")
 
 
-def _count(values: Mapping[str, Any], *names: str) -> int | None:
-    """The first of these that is a count; hosts send null, floats and text here."""
+def count(values: Mapping[str, Any], *names: str) -> int | None:
+    """Return the first of these that is a count; hosts send null, floats and text here."""
     for name in names:
         value = values.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**53:
