@@ -1,5 +1,5 @@
 """The built-in adapters. A list rather than a directory scan, so that a frozen program finds them too."""
 
-from . import demo, openai
+from . import anthropic, demo, openai
 
-BUILTIN = (openai, demo)
+BUILTIN = (openai, demo, anthropic)

@@ -15,6 +15,7 @@ OPENAI_COMPATIBLE = {
 PROVIDERS = {
     "openai": OPENAI_COMPATIBLE,
     "demo": set(),
+    "anthropic": {"anthropic"},
 }
 """The recorded providers of each adapter; one that is not named here is not built in."""
 
