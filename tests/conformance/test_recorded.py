@@ -16,6 +16,7 @@ PROVIDERS = {
     "openai": OPENAI_COMPATIBLE,
     "demo": set(),
     "anthropic": {"anthropic"},
+    "gemini": {"gemini"},
 }
 """The recorded providers of each adapter; one that is not named here is not built in."""
 
