@@ -1,5 +1,5 @@
 """The built-in adapters. A list rather than a directory scan, so that a frozen program finds them too."""
 
-from . import anthropic, demo, gemini, openai
+from . import anthropic, bedrock, demo, gemini, openai
 
-BUILTIN = (openai, demo, anthropic, gemini)
+BUILTIN = (openai, demo, anthropic, gemini, bedrock)

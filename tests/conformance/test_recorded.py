@@ -17,6 +17,7 @@ PROVIDERS = {
     "demo": set(),
     "anthropic": {"anthropic"},
     "gemini": {"gemini"},
+    "bedrock": {"bedrock"},
 }
 """The recorded providers of each adapter; one that is not named here is not built in."""
 
