@@ -1,5 +1,5 @@
 """The built-in adapters. A list rather than a directory scan, so that a frozen program finds them too."""
 
-from . import anthropic, bedrock, demo, gemini, openai
+from . import anthropic, azure, bedrock, chatglm, demo, gemini, openai, qianfan, wenxin, zhipu
 
-BUILTIN = (openai, demo, anthropic, gemini, bedrock)
+BUILTIN = (openai, azure, chatglm, qianfan, wenxin, zhipu, anthropic, gemini, bedrock, demo)

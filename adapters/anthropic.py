@@ -41,9 +41,8 @@ from .failures import (
     read_failure,
 )
 from .fields import UNSUPPORTED
-from .foreign import ForeignAdapter, JsonStream, at, is_document, json_object, objects, text
+from .foreign import ForeignAdapter, JsonStream, at, count, is_document, json_object, objects, text
 from .reasoning import sealed, signed
-from .usage import count
 
 _VERSION: Final = "2023-06-01"
 
@@ -189,7 +188,7 @@ class MessagesStream(JsonStream):
 
     def _block_start(self, value: Json) -> bytes:
         start = value.get("content_block")
-        kind, index = text(at(start, "type")), count(value, "index") or 0
+        kind, index = text(at(start, "type")), count(value.get("index"))
         block = self._blocks[index] = _Block(kind, self._calls, at(start, "input"))
         if kind == "tool_use":
             self._calls += 1
@@ -206,7 +205,7 @@ class MessagesStream(JsonStream):
         kind = at(delta, "type")
         if kind == "text_delta":
             return self.out.text(text(at(delta, "text")))
-        block = self._blocks.get(count(value, "index") or 0)
+        block = self._blocks.get(count(value.get("index")))
         if block is None:
             return b""
         if kind == "thinking_delta":
@@ -220,7 +219,7 @@ class MessagesStream(JsonStream):
         return b""
 
     def _block_stop(self, value: Json) -> bytes:
-        block = self._blocks.pop(count(value, "index") or 0, None)
+        block = self._blocks.pop(count(value.get("index")), None)
         if block is None:
             return b""
         said = "".join(block.pieces)
@@ -300,10 +299,10 @@ def _usage(counts: object) -> Usage | None:
     """Usage as we count it: what was read from the cache or written to it is outside `input_tokens`."""
     if not isinstance(counts, dict) or not counts:
         return None
-    cached = count(counts, "cache_read_input_tokens") or 0
-    written = count(counts, "cache_creation_input_tokens") or 0
-    prompt = (count(counts, "input_tokens") or 0) + cached + written
-    return Usage(prompt, count(counts, "output_tokens") or 0, cached, cache_write_tokens=written)
+    cached = count(counts.get("cache_read_input_tokens"))
+    written = count(counts.get("cache_creation_input_tokens"))
+    prompt = count(counts.get("input_tokens")) + cached + written
+    return Usage(prompt, count(counts.get("output_tokens")), cached, cache_write_tokens=written)
 
 
 def _max_tokens(channel: Channel) -> int:

@@ -44,13 +44,12 @@ from .failures import (
     read_failure,
 )
 from .fields import UNSUPPORTED
-from .foreign import ForeignAdapter, JsonStream, at, is_document, json_object, objects, text
+from .foreign import ForeignAdapter, JsonStream, at, count, is_document, json_object, objects, text
 from .openai import trim_base_url
 from .reasoning import sealed, signed
 from .sigv4 import AccessKey, Scope
 from .sigv4 import signed as with_signature
 from .sse import Event
-from .usage import count
 
 FINISH_REASONS: Final[Mapping[str, str]] = {
     "end_turn": "stop",
@@ -239,7 +238,7 @@ class ConverseStream(JsonStream):
         use = at(value, "start", "toolUse")
         if not use:
             return b""
-        block = self._blocks[count(value, "contentBlockIndex") or 0] = _Block(self._calls)
+        block = self._blocks[count(value.get("contentBlockIndex"))] = _Block(self._calls)
         self._calls += 1
         return self.out.tool_call(block.position, id=text(at(use, "toolUseId")), name=text(at(use, "name")))
 
@@ -247,7 +246,7 @@ class ConverseStream(JsonStream):
         delta = value.get("delta")
         if said := text(at(delta, "text")):
             return self.out.text(said)
-        block = self._blocks.setdefault(count(value, "contentBlockIndex") or 0, _Block())
+        block = self._blocks.setdefault(count(value.get("contentBlockIndex")), _Block())
         if piece := text(at(delta, "toolUse", "input")):
             block.pieces.append(piece)
             return self.out.tool_call(block.position, arguments=piece) if block.position >= 0 else b""
@@ -259,7 +258,7 @@ class ConverseStream(JsonStream):
         return self.out.reasoning(block.pieces[-1])
 
     def _block_stop(self, value: Json) -> bytes:
-        block = self._blocks.pop(count(value, "contentBlockIndex") or 0, None)
+        block = self._blocks.pop(count(value.get("contentBlockIndex")), None)
         if block is None:
             return b""
         said = "".join(block.pieces)
@@ -325,10 +324,10 @@ def _usage(counts: object) -> Usage | None:
     """Usage as we count it: what was read from the cache or written to it is outside `inputTokens`."""
     if not isinstance(counts, dict) or not counts:
         return None
-    cached = count(counts, "cacheReadInputTokens") or 0
-    written = count(counts, "cacheWriteInputTokens") or 0
-    prompt = (count(counts, "inputTokens") or 0) + cached + written
-    return Usage(prompt, count(counts, "outputTokens") or 0, cached, cache_write_tokens=written)
+    cached = count(counts.get("cacheReadInputTokens"))
+    written = count(counts.get("cacheWriteInputTokens"))
+    prompt = count(counts.get("inputTokens")) + cached + written
+    return Usage(prompt, count(counts.get("outputTokens")), cached, cache_write_tokens=written)
 
 
 def _failure(response: UpstreamResponse) -> Failure:

@@ -36,6 +36,7 @@ from .foreign import (
     ForeignAdapter,
     JsonStream,
     at,
+    count,
     is_document,
     json_object,
     objects,
@@ -44,7 +45,6 @@ from .foreign import (
 from .gemini_errors import error_in, failure
 from .gemini_request import embed_request, generate_request, model_path
 from .sse import Event
-from .usage import count
 
 FINISH_REASONS: Final[Mapping[str, str]] = {
     "STOP": "stop",
@@ -197,7 +197,7 @@ class GenerateStream(JsonStream):
         return made
 
     def _candidate(self, candidate: Json) -> bytes:
-        index = count(candidate, "index") or 0
+        index = count(candidate.get("index"))
         if index not in self._finished:
             self._open.add(index)
         made = [self._part(part, index) for part in objects(at(candidate, "content", "parts"))]
@@ -240,7 +240,7 @@ def _answer(call: Call, values: list[Json]) -> Reply:
     for value in values:
         usage = _usage(value) or usage
         for candidate in objects(value.get("candidates")):
-            index = count(candidate, "index") or 0
+            index = count(candidate.get("index"))
             _take(call, choices.setdefault(index, _Choice()), candidate, index)
         if not choices and at(value, "promptFeedback", "blockReason"):
             choices[0] = _Choice(finish="SAFETY")
@@ -292,11 +292,11 @@ def _usage(value: Json) -> Usage | None:
     counts = value.get("usageMetadata")
     if not isinstance(counts, dict):
         return None
-    prompt = (count(counts, "promptTokenCount") or 0) + (count(counts, "toolUsePromptTokenCount") or 0)
-    reasoning = count(counts, "thoughtsTokenCount") or 0
-    completion = (count(counts, "candidatesTokenCount") or 0) + reasoning
-    completion = max(completion, (count(counts, "totalTokenCount") or 0) - prompt)
-    cached = count(counts, "cachedContentTokenCount") or 0
+    prompt = count(counts.get("promptTokenCount")) + count(counts.get("toolUsePromptTokenCount"))
+    reasoning = count(counts.get("thoughtsTokenCount"))
+    completion = count(counts.get("candidatesTokenCount")) + reasoning
+    completion = max(completion, count(counts.get("totalTokenCount")) - prompt)
+    cached = count(counts.get("cachedContentTokenCount"))
     return Usage(prompt, completion, min(cached, prompt), reasoning)
 
 

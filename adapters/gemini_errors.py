@@ -14,8 +14,7 @@ import orjson
 
 from ..plugins import ErrorKind, Headers, Json, UpstreamError, UpstreamResponse
 from .failures import CONTENT_FILTER, CONTEXT_LENGTH, MODEL_NOT_FOUND, classify_response, retry_after
-from .foreign import at, objects, text
-from .usage import count
+from .foreign import at, count, objects, text
 
 _DAY_S: Final = 86400
 _MIDNIGHT_PACIFIC_S: Final = 8 * 3600
@@ -97,7 +96,7 @@ def error_in(value: Json, now: float, headers: Headers | None = None, status: in
     error: Json = given if isinstance(given, dict) else {"message": given}
     word, said = text(error.get("status")), text(error.get("message"))
     details = objects(error.get("details"))
-    number = count(error, "code") or 502
+    number = count(error.get("code")) or 502
     kind, usual = _STATUSES.get(word, (_CODES.get(number, ErrorKind.FAULT), number))
     kind, code = _precise(kind, usual, said, details)
     wait = _delay(details, now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import get_args
+from typing import ClassVar, get_args
 from urllib.parse import urlsplit
 
 import orjson
@@ -20,6 +20,7 @@ from ..plugins import (
     Channel,
     Endpoint,
     ErrorKind,
+    Headers,
     Option,
     Reply,
     StreamTranslator,
@@ -29,7 +30,7 @@ from ..plugins import (
     Usage,
     hookimpl,
 )
-from .failures import classify, classify_response, failure_in
+from .failures import Failure, classify, failure_in, read_failure
 from .usage import UsageFilter, last_usage
 
 _ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
@@ -59,7 +60,7 @@ class OpenAIAdapter(Adapter):
     title = "OpenAI-compatible"
     base_url = "https://api.openai.com/v1"
     endpoints = frozenset(_ENDPOINTS)
-    options = (ASK_USAGE,)
+    options: ClassVar[tuple[Option, ...]] = (ASK_USAGE,)
 
     def check(self, channel: Channel) -> None:
         check_address(channel, self.base_url)
@@ -85,8 +86,8 @@ class OpenAIAdapter(Adapter):
         return UpstreamRequest(self.url(call), headers, call.body.spliced(edits) if edits else call.body.raw)
 
     def reply(self, call: Call, response: UpstreamResponse) -> Reply:
-        if _ERROR_HINT.search(response.body, 0, 512) or b'"base_resp"' in response.body[-512:]:
-            self._raise_failure(call, response.body, response)
+        if _ERROR_HINT.search(response.body, 0, 512) or response.body.find(b'"base_resp"', -512) >= 0:
+            self._raise_failure(call, response.body, response.headers)
         content_type = response.headers.get("content-type", "application/json")
         if content_type.startswith("text/html"):
             raise UpstreamError(ErrorKind.MODEL, "the base URL leads to a web page")
@@ -100,7 +101,7 @@ class OpenAIAdapter(Adapter):
 
     def check_first_event(self, call: Call, data: bytes) -> None:
         if _ERROR_HINT.search(data, 0, 512):
-            self._raise_failure(call, data, UpstreamResponse(200, {}))
+            self._raise_failure(call, data, {})
 
     def is_complete(self, call: Call, tail: bytes) -> bool:
         return _STREAM_END.search(tail) is not None
@@ -109,7 +110,16 @@ class OpenAIAdapter(Adapter):
         return last_usage(tail)
 
     def error(self, call: Call, response: UpstreamResponse) -> UpstreamError:
-        return classify_response(response, call.now)
+        return self.failed(call, read_failure(response.body), response.status, response.headers)
+
+    def failed(self, call: Call, failure: Failure, status: int, headers: Headers) -> UpstreamError:
+        """Classify what the provider said. To be overridden where it has error codes of its own."""
+        return classify(failure, status, headers, call.now)
+
+    def failure_in(self, call: Call, value: object, headers: Headers) -> UpstreamError | None:
+        """Return the failure that stands in an answer or an event under 200; None for a proper one."""
+        failure = failure_in(value)
+        return None if failure is None else self.failed(call, failure, _status_in(value), headers)
 
     def _hides_usage(self, call: Call) -> bool:
         """Whether we ask for a usage event that the client did not ask for."""
@@ -120,19 +130,19 @@ class OpenAIAdapter(Adapter):
         options = call.body.get("stream_options", dict) or {}
         return options.get("include_usage") is not True
 
-    def _raise_failure(self, call: Call, body: bytes, response: UpstreamResponse) -> None:
+    def _raise_failure(self, call: Call, body: bytes, headers: Headers) -> None:
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError:
             return
-        failure = failure_in(value)
-        if failure is not None:
-            raise classify(failure, _status_in(value), response.headers, call.now)
+        error = self.failure_in(call, value, headers)
+        if error is not None:
+            raise error
 
 
-def _status_in(value: Mapping[str, object]) -> int:
+def _status_in(value: object) -> int:
     """The status an error under 200 means: OpenRouter puts it into the code; a server's fault otherwise."""
-    error = value.get("error")
+    error = value.get("error") if isinstance(value, Mapping) else None
     code = error.get("code") if isinstance(error, Mapping) else None
     return code if isinstance(code, int) and 400 <= code < 600 else 502
 

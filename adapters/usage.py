@@ -7,7 +7,6 @@ Nothing here parses an answer as a whole. A quote inside JSON text is escaped, s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from json import JSONDecoder
 from typing import Any
 
@@ -19,6 +18,7 @@ _USAGE_KEY = re.compile(rb'"usage"\s*:\s*\{')
 _LINE_END = re.compile(rb"[\r\n]")
 _decoder = JSONDecoder()
 
+_MOST = 2**53
 _MAX_LINE = 64 * 1024
 """An unfinished line longer than this is no usage event and is passed on at once."""
 
@@ -30,11 +30,11 @@ def read_usage(usage: object) -> Usage | None:
     `cached_tokens`; never more than the prompt. Where the total exceeds the sum, the rest is reasoning kept
     out of `completion_tokens` (xAI, Gemini's OpenAI surface) and counts as completion.
     """
-    if not isinstance(usage, Mapping):
+    if type(usage) is not dict:
         return None
-    prompt = count(usage, "prompt_tokens", "input_tokens")
-    completion = count(usage, "completion_tokens", "output_tokens")
-    total = count(usage, "total_tokens")
+    prompt = _count(usage, "prompt_tokens", "input_tokens")
+    completion = _count(usage, "completion_tokens", "output_tokens")
+    total = _count(usage, "total_tokens")
     if prompt is None and completion is None and total is None:
         return None
     prompt = prompt or 0
@@ -44,27 +44,37 @@ def read_usage(usage: object) -> Usage | None:
             completion = total - prompt
         else:
             prompt = total - completion
-    prompt_details = _mapping(usage, "prompt_tokens_details", "input_tokens_details")
-    completion_details = _mapping(usage, "completion_tokens_details", "output_tokens_details")
-    cached = count(prompt_details, "cached_tokens")
+    cached = _detail(usage, "prompt_tokens_details", "input_tokens_details", "cached_tokens")
     if cached is None:
-        cached = count(usage, "prompt_cache_hit_tokens", "cached_tokens")
-    reasoning = count(completion_details, "reasoning_tokens")
+        cached = _count(usage, "prompt_cache_hit_tokens", "cached_tokens")
+    reasoning = _detail(usage, "completion_tokens_details", "output_tokens_details", "reasoning_tokens")
     return Usage(prompt, completion, min(cached or 0, prompt), min(reasoning or 0, completion))
 
 
 def last_usage(tail: bytes) -> Usage | None:
     """Return the last usage object in these bytes, which may be the end of a stream or of a JSON body."""
-    for match in reversed(list(_USAGE_KEY.finditer(tail))):
-        text = tail[match.end() - 1 :].decode("utf-8", "replace")
-        try:
-            value, _ = _decoder.raw_decode(text)
-        except (ValueError, RecursionError):  # half an object, a number of 5000 digits, 1000 levels
+    end = len(tail)
+    while (at := tail.rfind(b'"usage"', 0, end)) >= 0:
+        end = at
+        match = _USAGE_KEY.match(tail, at)
+        if match is None:
             continue
-        usage = read_usage(value)
+        usage = read_usage(_object_at(tail, match.end() - 1))
         if usage is not None:
             return usage
     return None
+
+
+def _object_at(data: bytes, start: int) -> object:
+    """Parse the object that begins here; None if it is none."""
+    try:
+        return orjson.loads(data[start : data.rindex(b"}")])  # it is the last field of the object around it
+    except ValueError:
+        pass
+    try:
+        return _decoder.raw_decode(data[start:].decode("utf-8", "replace"))[0]
+    except (ValueError, RecursionError):  # half an object, a number of 5000 digits, 1000 levels
+        return None
 
 
 class UsageFilter(StreamTranslator):
@@ -78,8 +88,10 @@ class UsageFilter(StreamTranslator):
         self._skip_blank = False
 
     def feed(self, data: bytes) -> bytes:
-        if not self._line and not self._skip_blank and data.endswith(b"\n") and not _USAGE_KEY.search(data):
-            return data
+        if not self._line and not self._skip_blank and data.endswith(b"\n"):
+            at = data.find(b'"usage"')
+            if at < 0 or not _USAGE_KEY.search(data, at):
+                return data
         data = self._line + data
         end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         self._line = data[end:]
@@ -128,14 +140,19 @@ class UsageFilter(StreamTranslator):
         return not chunk.get("choices") and isinstance(chunk.get("usage"), dict) and not chunk.get("error")
 
 
-def count(values: Mapping[str, Any], *names: str) -> int | None:
-    """Return the first of these that is a count; hosts send null, floats and text here."""
-    for name in names:
-        value = values.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**53:
-            return int(value)
-    return None
+def _count(values: dict[str, Any], name: str, other: str = "") -> int | None:
+    """The first of these that is a count; hosts send null, floats and text here."""
+    value = values.get(name)
+    if type(value) is int and 0 <= value < _MOST:
+        return value
+    if type(value) is float and 0 <= value < _MOST:
+        return int(value)
+    return _count(values, other) if other else None
 
 
-def _mapping(values: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    return next((value for name in names if isinstance(value := values.get(name), Mapping)), {})
+def _detail(values: dict[str, Any], name: str, other: str, count: str) -> int | None:
+    """A count inside the first of two objects that is there."""
+    details = values.get(name)
+    if type(details) is not dict:
+        details = values.get(other)
+    return _count(details, count) if type(details) is dict else None

@@ -7,6 +7,7 @@ the bytes of one value: key order, spelling of numbers and unknown fields stay a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -22,11 +23,12 @@ _top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind | None) for kind in (str, bool, dict)
 }
-_SPACE = re.compile(rb"[ \t\n\r]*")
-_KEY = re.compile(rb'[ \t\n\r]*"[^"\\]*(?:\\.[^"\\]*)*"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
+_key = re.compile(rb'[ \t\n\r,]*"[^"\\]*(?:\\.[^"\\]*)*"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL).match
+"""A key with what stands before its value. The JSON has been parsed, so a comma is where one belongs."""
 
-_WATCHED = (b'"model"', b'"stream"', b'"stream_options"')
-_WATCHED_NAMES = frozenset(name.decode().strip('"') for name in _WATCHED)
+_end = re.compile(rb"[ \t\n\r]*\}[ \t\n\r]*").fullmatch
+
+_WATCHED_NAMES = frozenset({"model", "stream", "stream_options"})
 
 
 class BodyError(ValueError):
@@ -85,7 +87,9 @@ class JsonBody:
 
         A field that is there keeps its place, a new one is put at the end.
         """
-        spans = self._spans()
+        spans = _spans(self.raw, self._fields)
+        if spans is None:
+            raise BodyError("the body has a field twice")
         pieces: list[bytes] = []
         at = 0
         for name in sorted((name for name in edits if name in spans), key=lambda name: spans[name]):
@@ -103,36 +107,50 @@ class JsonBody:
         return b"".join(pieces)
 
     def _refuse_doubles(self) -> None:
-        for name in self._fields:
-            if name.lower() in _WATCHED_NAMES and name not in _WATCHED_NAMES:
-                raise BodyError(f"unknown field {name!r}: did you mean {name.lower()!r}?", name)
-        if any(self.raw.count(name) > 1 for name in _WATCHED) or b"\\u" in self.raw:
-            self._spans()
+        fields = self._fields
+        alike = sum(map(_WATCHED_NAMES.__contains__, map(str.lower, fields)))
+        if alike != len(_WATCHED_NAMES & fields.keys()):
+            name = next(name for name in fields if name.lower() in _WATCHED_NAMES - {name})
+            raise BodyError(f"unknown field {name!r}: did you mean {name.lower()!r}?", name)
+        if not _is_compact(self.raw, fields) and _spans(self.raw, fields) is None:
+            self._refuse_watched_doubles()
 
-    def _spans(self) -> dict[str, tuple[int, int]]:
-        """Byte range of each top-level value.
-
-        Walks the object beside the decoded fields. A dict keeps one of two equal keys, so a double makes
-        the walk fail: that is how doubles are found.
-        """
-        raw = self.raw
-        spans: dict[str, tuple[int, int]] = {}
-        at = raw.index(b"{") + 1
-        for name, value in self._fields.items():
-            key = _KEY.match(raw, at)
-            start = key.end() if key else at
-            end = start + len(memoryview(value))
-            if key is None or not raw.startswith(bytes(value), start):
-                raise BodyError("the body has a field twice")
-            spans[name] = (start, end)
-            at = _end_of_space(raw, end)
-            if raw[at : at + 1] == b",":
-                at += 1
-        if raw[_end_of_space(raw, at) :].rstrip(b" \t\n\r") != b"}":
-            raise BodyError("the body has a field twice")
-        return spans
+    def _refuse_watched_doubles(self) -> None:
+        """Some field stands there twice, which is the client's affair unless it is one that decides."""
+        try:
+            pairs = json.loads(self.raw, object_pairs_hook=list)
+        except (ValueError, RecursionError) as exc:
+            raise BodyError("the body has a field twice") from exc
+        seen = [name.lower() for name, _ in pairs]
+        for name in _WATCHED_NAMES:
+            if seen.count(name) > 1:
+                raise BodyError(f"the body has the field {name!r} twice", name)
 
 
-def _end_of_space(raw: bytes, at: int) -> int:
-    match = _SPACE.match(raw, at)
-    return match.end() if match else at
+def _is_compact(raw: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether the fields account for every byte, as most clients write: then nothing stands there twice."""
+    size = 1 + (not fields)
+    for name, value in fields.items():
+        size += len(name) + 4 + len(memoryview(value))  # two quotes, a colon, and a comma or the end
+    return size == len(raw)
+
+
+def _spans(raw: bytes, fields: Mapping[str, msgspec.Raw]) -> dict[str, tuple[int, int]] | None:
+    """Byte range of each top-level value; None if a field stands there twice.
+
+    Walks the object beside the decoded fields. A dict keeps one of two equal keys, so a double makes the
+    walk fail: a value is not where it should be, or something follows the last one.
+    """
+    spans: dict[str, tuple[int, int]] = {}
+    at = raw.index(b"{") + 1
+    for name, value in fields.items():
+        key = _key(raw, at)
+        if key is None:
+            return None
+        start = key.end()
+        view = memoryview(value)
+        if not raw.startswith(view, start):
+            return None
+        at = start + len(view)
+        spans[name] = (start, at)
+    return spans if _end(raw, at) else None

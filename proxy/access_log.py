@@ -100,7 +100,7 @@ class _Requests(Lines):
 
     def human(self) -> Iterator[str]:
         for record in self._records:
-            text = " ".join(f"{name}={_shown(value)}" for name, value in record.fields().items())
+            text = " ".join([f"{name}={_shown(value)}" for name, value in record.fields().items()])
             level = logging.getLevelName(_level(record))
             yield f"{self._time(record)} {level:<7} {_log.name} request {text}"
 

@@ -27,8 +27,8 @@ class Answer:
     """
 
     __slots__ = (
-        "_chunked", "_head", "_http11", "_is_head", "_transport",
-        "bytes_sent", "ended", "keep_alive", "request_id", "started", "status",
+        "_head", "_http11", "_is_head", "_transport",
+        "bytes_sent", "chunked", "ended", "keep_alive", "request_id", "started", "status",
     )  # fmt: skip
 
     def __init__(
@@ -43,7 +43,7 @@ class Answer:
         self._transport = transport
         self._http11 = http11
         self._is_head = is_head
-        self._chunked = False
+        self.chunked = False
         self._head = b""
         self.request_id = request_id
         self.keep_alive = keep_alive and http11
@@ -59,7 +59,7 @@ class Answer:
         if length is not None:
             head.append(b"content-length: %d\r\n" % length)
         elif self._http11:
-            self._chunked = True
+            self.chunked = True
             head.append(b"transfer-encoding: chunked\r\n")
         else:
             self.keep_alive = False
@@ -74,17 +74,25 @@ class Answer:
             return
         self.bytes_sent += len(data)
         head, self._head = self._head, b""
-        if not self._chunked:
+        if not self.chunked:
             self._transport.write(head + data if head else data)
         elif len(data) < _JOIN_LIMIT:
             self._transport.write(b"%b%x\r\n%b\r\n" % (head, len(data), data))
         else:
             self._transport.writelines((b"%b%x\r\n" % (head, len(data)), data, b"\r\n"))
 
+    def write_framed(self, framed: bytes, size: int) -> None:
+        """Send a piece that is framed as chunks already and has `size` bytes without.
+
+        Only for an answer that is `chunked` and whose first piece was sent by `write`.
+        """
+        self.bytes_sent += size
+        self._transport.write(framed)
+
     def finish(self) -> None:
         """End it properly."""
         self.ended = True
-        end = b"0\r\n\r\n" if self._chunked and not self._is_head else b""
+        end = b"0\r\n\r\n" if self.chunked and not self._is_head else b""
         if self._head or end:
             self._transport.write(self._head + end)
             self._head = b""

@@ -47,8 +47,9 @@ def split_pin(key: str) -> tuple[str, int | None]:
     return key, None
 
 
-def admit(token: Token, user: User, pin: int | None, address: str, now: float) -> Principal:
+def admit(principal: Principal, address: str, now: float) -> None:
     """Check everything about a token but the model. Raises GatewayError 401 or 403."""
+    token, user = principal.token, principal.user
     if token.status != ENABLED:
         raise unauthorized("this API key is disabled")
     if token.expires_at is not None and token.expires_at <= now:
@@ -57,9 +58,8 @@ def admit(token: Token, user: User, pin: int | None, address: str, now: float) -
         raise forbidden("the account of this API key is disabled", "account_disabled")
     if token.subnets and not _is_in(address, token.subnets):
         raise forbidden("this API key may not be used from this address", "address_not_allowed")
-    if pin is not None and user.role < ROLE_ADMIN:
+    if principal.pin is not None and user.role < ROLE_ADMIN:
         raise forbidden("only administrators may choose a channel", "channel_not_allowed")
-    return Principal(token, user, pin)
 
 
 def admit_model(principal: Principal, model: str) -> None:

@@ -13,11 +13,11 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..plugins import Adapter
-from .auth import Principal, admit, split_pin
+from .auth import Principal, split_pin
 from .errors import unauthorized
-from .records import Token, User
 from .snapshot import EMPTY, Snapshot, build, demo_channel
 from .store import Store
 from .tasks import Owner
@@ -42,7 +42,7 @@ class Live:
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._reported_at = 0.0
         self._loading = asyncio.Lock()
-        self._known: dict[bytes, tuple[Token, User] | None] = {}
+        self._known: dict[bytes, Principal | None] = {}
         self.snapshot: Snapshot = EMPTY
 
     async def __aenter__(self) -> Live:
@@ -64,17 +64,22 @@ class Live:
             await self._load(generation)
             return True
 
-    async def principal(self, key: str, address: str, now: float) -> Principal:
-        """Return who holds this key. Raises GatewayError 401 or 403."""
-        found, pin = await self._find(key), None
+    def known(self, key: str) -> Principal | None:
+        """Return who holds this key, if that is in memory; `find` asks the store."""
+        return self._known.get(self._vault.token_hash(key))
+
+    async def find(self, key: str) -> Principal:
+        """Return who holds this key, with the channel it names, if any. Raises GatewayError 401."""
+        found = await self._find(key)
         if found is None:
             base, pin = split_pin(key)
             found = await self._find(base) if pin is not None else None
+            found = replace(found, pin=pin) if found is not None else None
         if found is None:
             raise unauthorized("incorrect API key")
-        return admit(*found, pin, address, now)
+        return found
 
-    async def _find(self, key: str) -> tuple[Token, User] | None:
+    async def _find(self, key: str) -> Principal | None:
         key_hash = self._vault.token_hash(key)
         found = self._known.get(key_hash)
         if found is not None:
@@ -87,7 +92,8 @@ class Live:
             self._known = {}
         # A load puts a new dict in place, so what was read before it cannot get into the new one.
         known = self._known
-        found = known[key_hash] = await self._store.token_by_hash(key_hash)
+        row = await self._store.token_by_hash(key_hash)
+        found = known[key_hash] = Principal(*row) if row is not None else None
         return found
 
     async def _watch(self) -> None:

@@ -65,7 +65,10 @@ class Relay:
 
     async def principal(self, inbound: Inbound) -> auth.Principal:
         """Return who asks. Raises GatewayError 401 or 403."""
-        return await self.live.principal(auth.client_key(inbound.headers), inbound.address, time.time())
+        key = auth.client_key(inbound.headers)
+        principal = self.live.known(key) or await self.live.find(key)
+        auth.admit(principal, inbound.address, time.time())
+        return principal
 
     async def choose(self, principal: auth.Principal, asked: Asked) -> list[UsableChannel]:
         """Return the channels to try, best first. Raises GatewayError if there is none."""
@@ -147,9 +150,16 @@ class Exchange:
             if self._route.page is not None:
                 self.answer.send_json(await self._relay.page(self._route, self._inbound))
                 self._end()
-            else:
-                await self._route_request()
-                await self._attempt_until_sent()
+                return
+            relay, record = self._relay, self.record
+            principal = await relay.principal(self._inbound)
+            record.token = principal.token.id
+            self._reader.check_length()
+            asked = self._asked = await read_request(self._route, self._inbound, self._reader)
+            record.model = asked.model
+            auth.admit_model(principal, asked.model)
+            self._candidates = await relay.choose(principal, asked)
+            await self._attempt_until_sent()
         except Exception as exc:
             self._fail(exc)
 
@@ -181,16 +191,6 @@ class Exchange:
         self._fail(error)
 
     # From the request to the provider.
-
-    async def _route_request(self) -> None:
-        relay, record = self._relay, self.record
-        principal = await relay.principal(self._inbound)
-        record.token = principal.token.id
-        self._reader.check_length()
-        asked = self._asked = await read_request(self._route, self._inbound, self._reader)
-        record.model = asked.model
-        auth.admit_model(principal, asked.model)
-        self._candidates = await relay.choose(principal, asked)
 
     async def _attempt_until_sent(self, *, fresh: bool = False) -> None:
         """Try channels until one has been asked. Raises UpstreamError when none is left."""
@@ -332,6 +332,7 @@ class Exchange:
         self._stop_timer()
         if self._transfer is not None:
             self._transfer.abandon()
+            self._transfer = None  # it knows this exchange: without the cycle both are gone at once
         self._release()
         record, answer = self.record, self.answer
         record.status, record.bytes_sent = answer.status, answer.bytes_sent

@@ -10,44 +10,35 @@ MOST_BYTES = 8192
 """Kept behind a usage key; a usage object with what follows it is smaller."""
 
 LEAST_BYTES = 512
+_TRIM_BYTES = 4096
 _KEY = b'"usage"'
-_SEAM = len(_KEY) - 1
 
 
 class Tail:
-    """Takes pieces, gives the end of what they make together."""
+    """Takes pieces, gives the end of what they make together. Looks at them now and then, not at each."""
 
-    __slots__ = ("_has_key", "_pieces", "_size")
+    __slots__ = ("_limit", "_pieces", "_size")
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = [b""]
+        self._pieces: list[bytes] = []
         self._size = 0
-        self._has_key = False
+        self._limit = _TRIM_BYTES
 
     def add(self, piece: bytes) -> None:
         """Take the next piece."""
-        pieces = self._pieces
-        if _KEY in piece:
-            self._pieces = [piece]
-            self._size = len(piece)
-            self._has_key = True
-            return
-        last = pieces[-1]
-        pieces.append(piece)
+        self._pieces.append(piece)
         self._size += len(piece)
-        if len(last) < _SEAM or len(piece) < _SEAM:
-            self._has_key = self._has_key or _KEY in self.end(_SEAM + len(piece))
-        elif _KEY in last[-_SEAM:] + piece[:_SEAM]:
-            self._has_key = True
-        if self._size > (2 * MOST_BYTES if self._has_key else 2 * LEAST_BYTES):
+        if self._size > self._limit:
             self._trim()
 
-    def end(self, size: int = MOST_BYTES) -> bytes:
-        """Return the last bytes, `size` at the most."""
-        return b"".join(self._pieces)[-size:]
+    def end(self) -> bytes:
+        """Return the last bytes."""
+        return b"".join(self._pieces)[-MOST_BYTES:]
 
     def _trim(self) -> None:
-        kept = self.end(MOST_BYTES if self._has_key else LEAST_BYTES)
-        self._has_key = self._has_key and _KEY in kept
+        joined = self.end()
+        at = joined.rfind(_KEY)
+        kept = joined[max(0, min(at, len(joined) - LEAST_BYTES)) :] if at >= 0 else joined[-LEAST_BYTES:]
         self._pieces = [kept]
         self._size = len(kept)
+        self._limit = self._size + _TRIM_BYTES

@@ -37,7 +37,7 @@ class Owner:
             waiting = work.send(None)
         except StopIteration:
             return None
-        return self.start(_continued(work, waiting), name)
+        return self.start(_Continued(work, waiting), name)
 
     def repeat(self, work: Callable[[], Awaitable[None]], every_s: float, name: str) -> None:
         """Call `work` again and again. A failure is logged and does not end the loop."""
@@ -51,37 +51,30 @@ class Owner:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class _Continued:
-    """A coroutine that has been stopped at `waiting`, as something to await."""
+class _Continued(Coroutine[Any, Any, None]):
+    """A coroutine that has run up to its first wait, as one that begins with that wait.
+
+    Not a generator around it: cancelled before its first step, that would never have run, and what has to
+    be done in the end would not be.
+    """
 
     def __init__(self, work: Work, waiting: Any) -> None:
         self._work = work
         self._waiting = waiting
 
+    def send(self, value: Any) -> Any:
+        waiting, self._waiting = self._waiting, None
+        return waiting if waiting is not None else self._work.send(value)
+
+    def throw(self, *exc: Any) -> Any:
+        self._waiting = None
+        return self._work.throw(*exc)
+
+    def close(self) -> None:
+        self._work.close()
+
     def __await__(self) -> Generator[Any, Any, None]:
-        waiting = self._waiting
-        while True:
-            try:
-                result = yield waiting
-            except BaseException as exc:
-                step = _step(self._work.throw, exc)
-            else:
-                step = _step(self._work.send, result)
-            if step is None:
-                return
-            waiting = step[0]
-
-
-def _step(go_on: Callable[[Any], Any], value: Any) -> tuple[Any] | None:
-    """Let a coroutine run to its next wait and return that; None if it ended."""
-    try:
-        return (go_on(value),)
-    except StopIteration:
-        return None
-
-
-async def _continued(work: Work, waiting: Any) -> None:
-    await _Continued(work, waiting)
+        raise TypeError("only a task runs this")
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], every_s: float, name: str) -> None:

@@ -146,7 +146,7 @@ def load(folder: Path) -> Case:
             body=(folder / meta["response_file"]).read_bytes(),
             expected=_expected(orjson.loads(expected.read_bytes())) if expected.is_file() else None,
         )
-    except (OSError, KeyError, TypeError, ValueError) as exc:
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as exc:
         raise ValueError(f"{folder}: no recorded case: {type(exc).__name__}: {exc}") from exc
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import orjson
 
@@ -86,8 +86,8 @@ def _answer(case: Case, expected: Expected, replayed: Replayed) -> Iterator[str]
             yield f"a good answer was taken for an error: {_named(replayed.error)}"
             return
     else:
-        yield from outcome.oddities if replayed.translated else ()
-        yield from _choices(case, expected, outcome)
+        yield from outcome.oddities if replayed.translated and not case.is_openai_shaped else ()
+        yield from _choices(case, expected, replayed, outcome)
         yield from _shown_usage(case, expected, replayed, outcome)
         yield from _ending(expected, outcome, replayed.error)
     yield from usage_differences(expected.usage, replayed.usage, "the usage to be accounted")
@@ -119,9 +119,12 @@ def _ending(expected: Expected, outcome: Outcome, error: UpstreamError | None) -
         yield f"the error in the stream, of class {expected.error_class}, reached nobody"
 
 
-def _choices(case: Case, expected: Expected, outcome: Outcome) -> Iterator[str]:
+def _choices(case: Case, expected: Expected, replayed: Replayed, outcome: Outcome) -> Iterator[str]:
     wanted = {choice.index: choice for choice in expected.choices or ()}
     got = {choice.index: choice for choice in outcome.choices}
+    if replayed.error is not None and not replayed.by_events:
+        yield from _beginnings(wanted, got)
+        return
     for index in sorted(wanted.keys() | got.keys()):
         if index not in got:
             if wanted[index] != Choice(index):
@@ -133,6 +136,14 @@ def _choices(case: Case, expected: Expected, outcome: Outcome) -> Iterator[str]:
             if case.is_openai_shaped and index in expected.native_finish:
                 reasons.add(expected.native_finish.get(index))
             yield from _choice(wanted[index], got[index], reasons)
+
+
+def _beginnings(wanted: Mapping[int, Choice], got: Mapping[int, Choice]) -> Iterator[str]:
+    """An error takes along what came in the same piece: what the client has is a beginning of the answer."""
+    for index, choice in got.items():
+        other = wanted.get(index, Choice(index))
+        if not other.text.startswith(choice.text) or not other.reasoning.startswith(choice.reasoning):
+            yield f"choice {index}: the answer does not begin with {_cut(choice.reasoning + choice.text)}"
 
 
 def _choice(wanted: Choice, got: Choice, reasons: set[str | None]) -> Iterator[str]:

@@ -25,18 +25,20 @@ from .subject import Subject
 from .traffic import text_stream
 
 MAX_PIECE_US = 1000.0
-"""Longest mean time for one piece of a stream, microseconds."""
+"""Longest mean time for one piece of a stream, microseconds of the processor."""
 
-MAX_GROWTH = 2.0
-"""By so much a piece may take longer on average if the stream is eight times as long."""
+MAX_GROWTH = 3.0
+"""So many times as long a piece may take at the end of a long stream as at its beginning."""
 
 MAX_KEPT = 0.1
 """Share of a stream that may still be in memory when it has gone by."""
 
 _CHEAP_US = 15.0
-_SHORT, _LONG = 500, 4000
+_WINDOW, _WINDOWS = 100, 40
+_KEPT_OF = 600
 _FREE_BYTES = 32 * 1024
 _TRIES = 3
+_PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,6 @@ def section(subject: Subject) -> Section:
         check("memory", partial(_memory_problems, subject, flow)),
     )
     return Section("long streams", checks)
-
-
-def piece_us(subject: Subject) -> float | None:
-    """Return the mean time for one piece of a stream in microseconds; None without a stream."""
-    flow = _flow(subject)
-    return None if flow is None else _seconds(subject, flow, _SHORT) / _SHORT * 1e6
 
 
 def _flow(subject: Subject) -> Flow | None:
@@ -115,44 +111,51 @@ def _promptness_problems(subject: Subject, flow: Flow) -> Iterator[str]:
 
 def _time_problems(subject: Subject, flow: Flow) -> Iterator[str]:
     for _ in range(_TRIES):  # the machine may have been busy with something else
-        short, long = (_seconds(subject, flow, count) / count * 1e6 for count in (_SHORT, _LONG))
-        grows = long > max(_CHEAP_US, MAX_GROWTH * short)
-        if long <= MAX_PIECE_US and not grows:
+        times = _window_us(subject, flow)
+        first, last = min(times[:2]), min(times[-2:])
+        grows = last > max(_CHEAP_US, MAX_GROWTH * first)
+        if last <= MAX_PIECE_US and not grows:
             return
     if grows:
-        yield f"a piece takes longer the longer the stream is: {short:.0f} us at first, {long:.0f} us later"
-    if long > MAX_PIECE_US:
-        yield f"a piece takes {long:.0f} us, more than {MAX_PIECE_US:.0f}"
+        yield f"a piece takes longer the longer the stream is: {first:.0f} us at first, {last:.0f} us later"
+    if last > MAX_PIECE_US:
+        yield f"a piece takes {last:.0f} us, more than {MAX_PIECE_US:.0f}"
 
 
-def _seconds(subject: Subject, flow: Flow, count: int) -> float:
+def _window_us(subject: Subject, flow: Flow) -> list[float]:
+    """Mean time for a piece in each window of a long stream, which is given up if it takes too long."""
     translator = _started(subject, flow)
     if translator is None:
-        return 0.0
+        return [0.0]
     feed, data = translator.feed, flow.again
-    begun = time.perf_counter()
-    for _ in range(count):
-        feed(data)
-    return time.perf_counter() - begun
+    begun = before = time.process_time()
+    times: list[float] = []
+    while len(times) < 4 or (len(times) < _WINDOWS and before - begun < _PATIENCE_S):
+        for _ in range(_WINDOW):
+            feed(data)
+        now = time.process_time()
+        times.append((now - before) / _WINDOW * 1e6)
+        before = now
+    return times
 
 
 def _memory_problems(subject: Subject, flow: Flow) -> Iterator[str]:
     translator = _started(subject, flow)
     if translator is None:
         return
-    for _ in range(_SHORT):
+    for _ in range(_KEPT_OF // 4):
         translator.feed(flow.again)
     was_tracing = tracemalloc.is_tracing()
     if not was_tracing:
         tracemalloc.start()
     gc.collect()
     before, _ = tracemalloc.get_traced_memory()
-    for _ in range(_LONG):
+    for _ in range(_KEPT_OF):
         translator.feed(flow.again)
     gc.collect()
     kept = tracemalloc.get_traced_memory()[0] - before
     if not was_tracing:
         tracemalloc.stop()
-    fed = _LONG * len(flow.again)
+    fed = _KEPT_OF * len(flow.again)
     if kept > max(_FREE_BYTES, MAX_KEPT * fed):
         yield f"memory grows with the stream: {kept // 1024} KiB of {fed // 1024} KiB are kept"

@@ -70,7 +70,7 @@ def _status_problems(
 ) -> Iterator[str]:
     error = subject.adapter.error(subject.chat(), response)
     yield from _kind_problems(error, kinds, f"status {response.status}")
-    if error.status < 400:
+    if isinstance(error, UpstreamError) and error.status < 400:
         yield f"the error's status is {error.status}, which is no error"
 
 

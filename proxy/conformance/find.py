@@ -50,7 +50,7 @@ def _loaded(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as exc:  # the border to foreign code
+    except (Exception, SystemExit) as exc:  # the border to foreign code
         del sys.modules[name]
         raise ValueError(f"{path}: {type(exc).__name__}: {exc}") from exc
     return module

@@ -117,6 +117,9 @@ class _Received:
     def on_body(self, data: bytes) -> None:
         self.pieces.append(data)
 
+    def on_chunk(self, framed: bytes, start: int) -> None:
+        self.on_body(framed[start:-2])
+
     def on_end(self, framed: bool) -> None:
         self.done.set_result(None)
 

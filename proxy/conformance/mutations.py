@@ -14,7 +14,7 @@ import orjson
 
 from .cases import Case, Expected
 from .compose import TEXT
-from .outcome import Choice
+from .outcome import Choice, read_stream
 from .splits import pieces
 
 UNKNOWN = "conformance_unknown"
@@ -23,6 +23,7 @@ _MEMBER = re.compile(rb'"(\w+)"\s*:\s*("(?:[^"\\]|\\.)+")')
 _NO_TEXT = frozenset({b"role", b"type", b"object", b"model", b"id", b"event", b"name", b"finish_reason"})
 """Members of an event that may read like a piece of text and are none."""
 
+_DONE = re.compile(rb"data: ?\[DONE\]\s*$")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _DATA_LINE = re.compile(rb"(?m)^data: ?(\{.*\})(\r?)$")
 
@@ -38,6 +39,9 @@ def reframed(case: Case) -> Iterator[Case]:
         body = change(case.body)
         if body != case.body:
             yield _named(case, name, body)
+    body = _DONE.sub(b"", case.body)
+    if case.is_openai_shaped and body != case.body and read_stream(body).complete:
+        yield _named(case, "missing [DONE]", body)  # Spark gives no finish reason: [DONE] is all its end
 
 
 def with_unknown(case: Case) -> Iterator[Case]:
@@ -127,10 +131,6 @@ def _with_other_fields(body: bytes) -> bytes:
     return re.sub(rb"(?m)^data:", b"id: 7\nretry: 3000\nx-unknown\ndata:", _LINE_END.sub(b"\n", body))
 
 
-def _without_done(body: bytes) -> bytes:
-    return re.sub(rb"data: ?\[DONE\]\s*$", b"", body)
-
-
 _FRAMINGS: dict[str, Callable[[bytes], bytes]] = {
     "CRLF": _lines_ended_by(b"\r\n"),
     "CR": _lines_ended_by(b"\r"),
@@ -140,7 +140,6 @@ _FRAMINGS: dict[str, Callable[[bytes], bytes]] = {
     "no space after the colon": lambda body: re.sub(rb"(?m)^(data|event): ", rb"\1:", body),
     "a byte order mark": lambda body: b"\xef\xbb\xbf" + body.removeprefix(b"\xef\xbb\xbf"),
     "id, retry and a field without a colon": _with_other_fields,
-    "missing [DONE]": _without_done,
 }
 
 

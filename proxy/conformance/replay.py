@@ -6,6 +6,7 @@ answer is translated, a stream goes through a translator or is passed on. Bytes 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Replayed:
     `outcome` is what the client could read, None where it got no chat-like answer; `sent` are its bytes.
     `usage` is what the gateway accounts. `error` is what the adapter raised. `credential` and `models`
     answer cases of these kinds. `translated` says whether a translator made the stream, `usage_wanted`
-    whether the client is to see the usage.
+    whether the client is to see the usage, `by_events` that each event came by itself.
     """
 
     outcome: Outcome | None = None
@@ -66,6 +67,7 @@ class Replayed:
     models: tuple[str, ...] = ()
     translated: bool = False
     usage_wanted: bool = False
+    by_events: bool = False
 
 
 def replay(
@@ -94,7 +96,9 @@ def replay(
     except UpstreamError as error:
         return Replayed(error=error)
     call = call_for(adapter, case, channel, include_usage=include_usage)
-    return answered(adapter, call, response, pieces(case.body, split, case.form, seed), framed=framed)
+    arriving = pieces(case.body, split, case.form, seed)
+    replayed = answered(adapter, call, response, arriving, framed=framed)
+    return dataclasses.replace(replayed, by_events=split in ("events", "bytes"))
 
 
 def channel_for(adapter: Adapter, case: Case | None = None, key: str = "") -> Channel:

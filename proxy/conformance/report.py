@@ -65,10 +65,12 @@ class Report:
 
 def check(name: str, problems: Callable[[], Iterable[str]]) -> Check:
     """Run one check. Whatever the adapter raises is a problem like any other."""
+    found: list[str] = []
     try:
-        return Check(name, tuple(problems()))
+        found.extend(problems())
     except Exception as exc:  # the border to foreign code
-        return Check(name, (raised(exc),))
+        found.append(raised(exc))
+    return Check(name, tuple(found))
 
 
 def raised(exc: Exception) -> str:

@@ -98,11 +98,11 @@ def sections(subject: Subject) -> Iterator[Section]:
         check("the key", partial(_signing_problems, subject)),
         check("a mapped model", partial(_mapping_problems, subject)),
         check("an unknown field", partial(_unknown_problems, subject)),
-        check("the wish to stream", partial(_stream_problems, subject)),
         *(check(f"model {name!r}", partial(_odd_model_problems, subject, name)) for name in _ODD_MODELS),
         *(check(name, partial(_mark_problems, subject, body)) for name, body in _TALKS.items()),
     ]
     if subject.wire == "openai":
+        checks.append(check("the wish to stream", partial(_stream_problems, subject)))
         checks.append(check("fields of OpenAI's", partial(_kept_problems, subject)))
         checks.append(check("usage of a stream", partial(_asking_problems, subject)))
     yield Section("requests", (*_endpoint_checks(subject), *checks))
@@ -204,8 +204,16 @@ def _mapping_problems(subject: Subject) -> Iterator[str]:
     everything = request.url + _text(request)
     if CLIENT_MODEL in everything:
         yield "the client's name of the model is sent to the provider, not the channel's"
-    elif UPSTREAM_MODEL not in everything:
+    elif UPSTREAM_MODEL not in everything and _names_models(subject):
         yield "the channel's name of the model is not sent to the provider"
+
+
+def _names_models(subject: Subject) -> bool:
+    """Whether the provider is told a model: behind an address or a key of Dify's there is one application."""
+    if subject.wire == "openai":
+        return True
+    asked = [(case.model, case.url + orjson.dumps(case.request).decode()) for case in subject.cases]
+    return not asked or any(model in text for model, text in asked)
 
 
 def _odd_model_problems(subject: Subject, name: str) -> Iterator[str]:

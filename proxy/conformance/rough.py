@@ -139,12 +139,14 @@ def _isolation_checks(subject: Subject, cases: list[Case]) -> Iterator[Check]:
 def _isolation_problems(subject: Subject, one: Case, other: Case, seed: int) -> Iterator[str]:
     """Two streams of the same adapter, piece by piece in turn."""
     streams = [_Stream(subject, one, seed), _Stream(subject, other, seed + 1)]
-    for pair in zip_longest(*(pieces(s.case.body, "random", s.case.form, s.seed) for s in streams)):
-        for stream, data in zip(streams, pair, strict=True):
-            stream.feed(data)
-    for stream in streams:
-        for problem in stream.problems():
-            yield f"streams at the same time disturb each other: {problem}"
+    try:
+        for pair in zip_longest(*(pieces(s.case.body, "random", s.case.form, s.seed) for s in streams)):
+            for stream, data in zip(streams, pair, strict=True):
+                stream.feed(data)
+        found = [problem for stream in streams for problem in stream.problems()]
+    except UpstreamError as error:
+        found = [f"{error.kind.name} {error.message!r}"]
+    yield from (f"streams at the same time disturb each other: {problem}" for problem in found)
 
 
 class _Stream:
@@ -164,11 +166,8 @@ class _Stream:
             self._sent.append(data if self._translator is None else self._translator.feed(data))
 
     def problems(self) -> list[str]:
-        try:
-            if self._translator is not None:
-                self._sent.append(self._translator.close())
-        except UpstreamError as error:
-            return [f"{error.kind.name} {error.message!r}"]
+        if self._translator is not None:
+            self._sent.append(self._translator.close())
         sent = b"".join(self._sent)
         usage = self._translator.usage if self._translator is not None else None
         usage = usage or self._adapter.usage(self._call, sent[-TAIL_BYTES:])

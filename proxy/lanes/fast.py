@@ -29,7 +29,9 @@ from ..inbound import BodyReader, Inbound, new_request_id, stalled
 from ..relay import Exchange, Relay
 from ..tasks import Owner
 
-MAX_HEAD_BYTES = 32 * 1024
+MAX_HEAD_BYTES = 8190
+"""A longer head may hold a line over aiohttp's limit, so the full lane judges it."""
+
 _MAX_AHEAD_BYTES = 64 * 1024
 """What a client may send ahead of its next turn before it is no longer read from."""
 
@@ -37,6 +39,18 @@ _SWEEP_S = 0.1
 _LINGER_S = 2.0
 _END_OF_HEAD = b"\r\n\r\n"
 _UNUSUAL = frozenset({"transfer-encoding", "expect", "upgrade", "content-encoding", "trailer", "te"})
+
+
+_names: dict[bytes, str] = {}
+_MOST_NAMES = 500
+
+
+def _name(name: bytes) -> str:
+    """Return a header field's name in lower case, and remember how it was spelt."""
+    lower = name.decode("latin-1").lower()
+    if len(_names) < _MOST_NAMES and len(name) < 64:
+        _names[name] = lower
+    return lower
 
 
 class FastLane:
@@ -163,13 +177,13 @@ class FastConnection(asyncio.Protocol):
             self.deadline = time.monotonic() + self._lane.settings.head_timeout_s
         try:
             self._parser.feed_data(seen[len(before) : end] if before else seen[:end])
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._hand_over(seen)
             return
-        if seen.endswith(_END_OF_HEAD, 0, end):
-            self._begin_request(seen, end)
-        elif len(seen) > MAX_HEAD_BYTES:
+        if end > MAX_HEAD_BYTES:
             self._hand_over(seen)
+        elif seen.endswith(_END_OF_HEAD, 0, end):
+            self._begin_request(seen, end)
         else:
             self._ahead = seen
 
@@ -179,7 +193,7 @@ class FastConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser."""
-        key = name.decode("latin-1").lower()
+        key = _names.get(name) or _name(name)
         if key in self._fields:
             self._is_doubled = True
         self._fields[key] = value.decode("latin-1")

@@ -8,20 +8,25 @@ HTTP says so.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
 
 from ...plugins import ErrorKind, UpstreamError, UpstreamResponse
 
 MAX_HEAD_BYTES = 64 * 1024
+_LONGEST_SIZE = 6
+_plain_size = re.compile(rb"[0-9A-Fa-f]{1,6}").fullmatch
+_MOST_SIZES = 10_000
+_sizes: dict[bytes, int] = {}
+"""Chunk sizes by the bytes that state them: parsing them anew costs as much as all else about a chunk."""
+
 _WITHOUT_LENGTH = frozenset({"content-length", "transfer-encoding"})
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a connection leads; `proxy` is the address of an HTTP or SOCKS proxy on the way, or empty."""
 
     scheme: str = ""
@@ -38,6 +43,9 @@ class Receiver(Protocol):
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body, without any transfer coding."""
+
+    def on_chunk(self, framed: bytes, start: int) -> None:
+        """A piece of the body that came as one whole chunk: from `start` up to the line break at its end."""
 
     def on_end(self, framed: bool) -> None:
         """The body is whole; `framed` is false where only the closed connection says so."""
@@ -57,9 +65,9 @@ class Connection(asyncio.Protocol):
     """Serves one exchange at a time. `reusable` tells whether another may follow."""
 
     __slots__ = (
-        "_complete", "_drained", "_fields", "_has_length", "_head_bytes", "_head_done", "_head_told",
-        "_parser", "_pieces", "_receiver", "_status", "_transport", "_write_paused",
-        "active_at", "got_body", "got_bytes", "origin", "paused", "reusable", "used",
+        "_at_boundary", "_complete", "_drained", "_fields", "_has_length", "_head_bytes", "_head_done",
+        "_head_told", "_parser", "_pieces", "_receiver", "_status", "_transport", "_write_paused",
+        "active_at", "got_body", "got_bytes", "heard", "origin", "paused", "reusable", "used",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -84,6 +92,8 @@ class Connection(asyncio.Protocol):
         self._has_length = False
         self._pieces: list[bytes] = []
         self._complete = False
+        self._at_boundary = False
+        self.heard = False
         self.got_bytes = False
         self.got_body = False
 
@@ -157,13 +167,25 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         receiver = self._receiver
-        if (
-            receiver is None
-        ):  # bytes nobody asked for: whatever they are, they must not answer the next request
-            self.abort()
+        if receiver is None:
+            self.abort()  # bytes nobody asked for: whatever they are, they must not answer the next request
             return
+        self.heard = True
+        if self._at_boundary:
+            # Nearly always a provider's event is one chunk in one read, and needs no parser to be seen as
+            # one. llhttp stays where it was: before the next chunk.
+            start = data.find(b"\r\n", 0, _LONGEST_SIZE + 2)
+            line = data[:start]
+            size = _sizes.get(line)
+            if size is None:
+                size = _size_of(line)
+            if size and len(data) == start + size + 4 and data.endswith(b"\r\n"):
+                receiver.on_chunk(data, start + 2)
+                return
+        self._parse(receiver, data)
+
+    def _parse(self, receiver: Receiver, data: bytes) -> None:
         self.got_bytes = True
-        self.active_at = time.monotonic()
         if not self._head_done:
             self._head_bytes += len(data)
         try:
@@ -180,6 +202,7 @@ class Connection(asyncio.Protocol):
         if not self._head_done and self._head_bytes > MAX_HEAD_BYTES:
             self.fail(UpstreamError(ErrorKind.FAULT, "the provider's response head is too long"))
             return
+        self._at_boundary = self._at_boundary and data.endswith(b"\r\n")
         self._deliver(receiver)
         if self._complete and self._receiver is receiver:
             self._end(receiver, framed=True)
@@ -243,7 +266,14 @@ class Connection(asyncio.Protocol):
         if not self._complete:
             self._pieces.append(data)
 
+    def on_chunk_header(self) -> None:
+        self._at_boundary = False
+
+    def on_chunk_complete(self) -> None:
+        self._at_boundary = not self._complete
+
     def on_message_complete(self) -> None:
+        self._at_boundary = False
         if self._head_done:
             self._complete = True
         else:
@@ -271,3 +301,11 @@ class Connection(asyncio.Protocol):
         self.used = True
         self.active_at = time.monotonic()
         receiver.on_end(framed)
+
+
+def _size_of(line: bytes) -> int:
+    """Return the size that a chunk states, 0 for what is no plain number, which llhttp may judge."""
+    size = int(line, 16) if _plain_size(line) else 0
+    if len(_sizes) < _MOST_SIZES:
+        _sizes[line] = size
+    return size

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import ssl
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -43,7 +43,7 @@ class Upstream:
         self._idle: dict[Origin, list[Connection]] = {}
         self._busy: set[Connection] = set()
         self._owner = Owner()
-        self._tls = _tls_context(settings.ca_file)
+        self._tls: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Upstream:
         self._owner.repeat(self._sweep, _SWEEP_S, "upstream sweep")
@@ -73,7 +73,7 @@ class Upstream:
         when the exchange is over. Raises UpstreamError if no connection can be made.
         """
         target = parse_url(request.url)
-        origin = replace(target.origin, proxy=proxy) if proxy else target.origin
+        origin = target.origin._replace(proxy=proxy) if proxy else target.origin
         body = request.body or b""
         size = len(body) if request.body is not None else length
         head = headers.request_head(
@@ -109,13 +109,14 @@ class Upstream:
         try:
             return await opening
         except asyncio.CancelledError:
+            opening.cancel()
             if opening.done() and not opening.cancelled() and opening.exception() is None:
                 opening.result().abort()  # made in the very moment in which nobody wanted it any more
             raise
 
     async def _connect(self, origin: Origin) -> Connection:
         loop = asyncio.get_running_loop()
-        tls = self._tls if origin.scheme == "https" else None
+        tls = self._tls_context() if origin.scheme == "https" else None
         name = origin.host if tls else None
         try:
             async with asyncio.timeout(self._settings.connect_s):
@@ -138,10 +139,19 @@ class Upstream:
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
+    def _tls_context(self) -> ssl.SSLContext:
+        """Made at the first use: reading the system's authorities is a third of a start."""
+        if self._tls is None:
+            self._tls = _tls_context(self._settings.ca_file)
+        return self._tls
+
     async def _sweep(self) -> None:
         now = time.monotonic()
         settings = self._settings
         for connection in list(self._busy):
+            if connection.heard:
+                connection.heard = False
+                connection.active_at = now
             limit = settings.idle_s if connection.got_body else settings.first_byte_s
             if connection.is_busy and not connection.paused and now - connection.active_at > limit:
                 connection.fail(UpstreamError(ErrorKind.FAULT, f"no byte for {limit:.0f} s", status=504))

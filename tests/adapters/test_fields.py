@@ -2,20 +2,11 @@
 
 import orjson
 import pytest
+from canalgate.adapters.fields import UNSUPPORTED as UNSUPPORTED_OPTION
 from canalgate.adapters.fields import clamped, others
 from canalgate.plugins import BodyError, Call, Channel, Credential, JsonBody
 
-UNSUPPORTED = {
-    "n",
-    "user",
-    "logprobs",
-    "tool_choice",
-    "response_format",
-    "logit_bias",
-    "seed",
-    "temperature",
-    "top_p",
-}
+UNSUPPORTED = {"n", "user", "logprobs", "tool_choice", "response_format", "logit_bias", "seed", "temperature"}
 
 
 def call(rule=None, **body) -> Call:
@@ -44,7 +35,7 @@ def test_a_rule_to_reject_names_the_field():
 @pytest.mark.parametrize(
     ("field", "value"),
     [("n", 1), ("n", None), ("logprobs", False), ("tool_choice", "auto"), ("logit_bias", {}),
-     ("response_format", {"type": "text"}), ("temperature", 1), ("top_p", 1.0)],
+     ("response_format", {"type": "text"}), ("temperature", 1)],
 )  # fmt: skip
 @pytest.mark.parametrize("rule", ["drop", "reject"])
 def test_what_happens_anyway_is_no_loss(rule, field, value):
@@ -65,3 +56,30 @@ def test_what_would_change_the_answer_is_a_loss(field, value):
 )
 def test_a_number_is_moved_into_its_range_and_nothing_else_is(value, moved):
     assert clamped(value, 0.0, 1.0) == moved
+
+
+@pytest.mark.parametrize("rule", ["drop", "reject", "pass"])
+def test_a_field_that_was_translated_is_neither_passed_nor_missed(rule):
+    assert others(call(rule, user="u", seed=1, new=1), {"user", "seed", "new"}, UNSUPPORTED) == ({}, ())
+
+
+@pytest.mark.parametrize("rule", ["drop", "reject", "pass"])
+def test_a_field_that_nobody_knows_passes_whatever_the_rule(rule):
+    assert others(call(rule, new={"a": [None]}, gone=None), (), UNSUPPORTED)[0]["new"] == {"a": [None]}
+
+
+def test_what_is_dropped_is_named_once_in_the_clients_order():
+    assert others(call(seed=1, x=1, user="u", n=3), (), UNSUPPORTED) == ({"x": 1}, ("seed", "user", "n"))
+
+
+def test_the_request_itself_is_not_changed():
+    made = call(seed=1, x={"y": 1})
+    others(made, (), UNSUPPORTED)
+    assert made.body.tree == {"seed": 1, "x": {"y": 1}}
+
+
+def test_a_channel_may_set_no_other_rule_than_those_of_the_option():
+    assert (UNSUPPORTED_OPTION.default, set(UNSUPPORTED_OPTION.choices)) == (
+        "drop",
+        {"drop", "reject", "pass"},
+    )

@@ -216,7 +216,12 @@ def test_a_proper_answer_is_returned_as_it_came(body):
     ],
 )
 def test_a_stream_is_filtered_only_where_we_asked_for_usage(made, filters):
-    assert isinstance(ADAPTER.stream(made, UpstreamResponse(200, {})), UsageFilter) is filters
+    events = UpstreamResponse(200, {"content-type": "text/event-stream; charset=utf-8"})
+    assert isinstance(ADAPTER.stream(made, events), UsageFilter) is filters
+
+
+def test_an_answer_that_is_no_stream_is_not_filtered():
+    assert ADAPTER.stream(call(STREAM), UpstreamResponse(200, {"content-type": "application/json"})) is None
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import pytest
 from canalgate.adapters import BUILTIN
 from canalgate.plugins.manager import PluginManager
-from canalgate.proxy.conformance import SPLITS, cases, differences, replay
+from canalgate.proxy.conformance import SPLITS, cases, channel_for, differences, kit, replay
+from canalgate.proxy.conformance.subject import subject
 from recordings import RECORDINGS
 
 OPENAI_COMPATIBLE = {
@@ -14,10 +15,15 @@ OPENAI_COMPATIBLE = {
 
 PROVIDERS = {
     "openai": OPENAI_COMPATIBLE,
+    "azure": {"azure-openai"},
+    "chatglm": {"zhipu-v3"},
     "demo": set(),
     "anthropic": {"anthropic"},
     "gemini": {"gemini"},
     "bedrock": {"bedrock"},
+    "wenxin": {"wenxin"},
+    "qianfan": {"qianfan-v2"},
+    "zhipu": {"zhipu-v4"},
 }
 """The recorded providers of each adapter; one that is not named here is not built in."""
 
@@ -44,3 +50,15 @@ def test_every_built_in_adapter_is_in_the_table():
 def test_a_recorded_answer_is_understood(recordings, name, case, split, include_usage):
     replayed = replay(ADAPTERS[name], case, split, include_usage=include_usage)
     assert differences(case, replayed) == []
+
+
+@pytest.mark.parametrize("name", sorted(ADAPTERS))
+def test_a_built_in_adapter_passes_the_kit(name):
+    """With the recordings of its providers where they are; composed traffic alone serves OpenAI's wire."""
+    made = subject(
+        ADAPTERS[name], channel_for(ADAPTERS[name]), [case for other, case in PAIRS if other == name]
+    )
+    if made.wire == "own" and not made.cases:
+        pytest.skip("a wire of its own needs recorded traffic")
+    found = kit.run(made)
+    assert [failure for section in found.sections for failure in section.failures] == []

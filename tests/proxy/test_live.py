@@ -9,6 +9,7 @@ import pytest
 from canalgate.adapters.demo import DemoAdapter
 from canalgate.adapters.openai import OpenAIAdapter
 from canalgate.proxy import live as live_module
+from canalgate.proxy.auth import admit
 from canalgate.proxy.errors import GatewayError
 from canalgate.proxy.live import Live
 from canalgate.proxy.records import DISABLED, ENABLED, ROLE_USER, ChannelRow, Token, User
@@ -32,7 +33,7 @@ class Pair:
 
     async def admits(self, key):
         try:
-            await self.live.principal(key, "127.0.0.1", 1.0)
+            admit(await self.live.find(key), "127.0.0.1", 1.0)
         except GatewayError:
             return False
         return True
