@@ -1,13 +1,16 @@
 """The built-in adapters. A list rather than a directory scan, so that a frozen program finds them too."""
 
 from . import (
+    anthropic,
     azure,
+    bedrock,
     chatglm,
     cohere,
     coze,
     dashscope,
     demo,
     dify,
+    gemini,
     hunyuan,
     ollama,
     openai,
@@ -19,15 +22,18 @@ from . import (
 BUILTIN = (
     openai,
     azure,
-    chatglm,
+    anthropic,
+    gemini,
+    bedrock,
     qianfan,
     wenxin,
     zhipu,
+    chatglm,
+    dashscope,
+    hunyuan,
     cohere,
     coze,
-    dashscope,
     dify,
-    hunyuan,
     ollama,
     demo,
 )

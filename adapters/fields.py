@@ -51,6 +51,8 @@ _NO_LOSS = {
     "response_format": {"type": "text"},
     "modalities": ["text"],
     "service_tier": "auto",
+    "temperature": 1,
+    "top_p": 1,
 }
 """Values that ask for what happens anyway, so that nothing is lost where they are left out."""
 

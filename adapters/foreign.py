@@ -35,6 +35,7 @@ from .sse import Event, SSEDecoder
 _STREAMS = frozenset({"text/event-stream", "application/x-ndjson", "application/stream+json"})
 _DOCUMENTS = frozenset({"application/json", "text/html"})
 _DONE = (b"[DONE]", b'"[DONE]"')
+_MOST = 2**53
 _SPACE = b" \t\r\n\xef\xbb\xbf"
 
 
@@ -118,6 +119,12 @@ def objects(value: object) -> list[Json]:
 def text(value: object) -> str:
     """Return a text; an empty one for anything else, such as null."""
     return value if isinstance(value, str) else ""
+
+
+def count(value: Any) -> int:
+    """Return a count; 0 for anything else, such as null."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return int(value) if is_number and 0 <= value < _MOST else 0
 
 
 def _parsed(data: bytes) -> Json:

@@ -6,7 +6,7 @@ from canalgate.adapters.fields import UNSUPPORTED as UNSUPPORTED_OPTION
 from canalgate.adapters.fields import clamped, others
 from canalgate.plugins import BodyError, Call, Channel, Credential, JsonBody
 
-UNSUPPORTED = {"n", "user", "logprobs", "tool_choice", "response_format", "logit_bias", "seed"}
+UNSUPPORTED = {"n", "user", "logprobs", "tool_choice", "response_format", "logit_bias", "seed", "temperature"}
 
 
 def call(rule=None, **body) -> Call:
@@ -35,7 +35,7 @@ def test_a_rule_to_reject_names_the_field():
 @pytest.mark.parametrize(
     ("field", "value"),
     [("n", 1), ("n", None), ("logprobs", False), ("tool_choice", "auto"), ("logit_bias", {}),
-     ("response_format", {"type": "text"})],
+     ("response_format", {"type": "text"}), ("temperature", 1)],
 )  # fmt: skip
 @pytest.mark.parametrize("rule", ["drop", "reject"])
 def test_what_happens_anyway_is_no_loss(rule, field, value):
@@ -44,8 +44,9 @@ def test_what_happens_anyway_is_no_loss(rule, field, value):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("n", 2), ("logprobs", True), ("tool_choice", "none"), ("seed", 0), ("response_format", {"type": "x"})],
-)
+    [("n", 2), ("logprobs", True), ("tool_choice", "none"), ("seed", 0), ("response_format", {"type": "x"}),
+     ("temperature", 0)],
+)  # fmt: skip
 def test_what_would_change_the_answer_is_a_loss(field, value):
     assert others(call(**{field: value}), (), UNSUPPORTED) == ({}, (field,))
 

@@ -7,6 +7,7 @@ from canalgate.adapters.foreign import (
     ForeignAdapter,
     JsonStream,
     at,
+    count,
     is_document,
     json_object,
     objects,
@@ -231,6 +232,14 @@ def test_a_failure_under_200_has_the_status_it_means():
 )
 def test_a_path_leads_to_a_value_or_to_nothing(value, found):
     assert at(value, "a", "b") == found
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(3, 3), (3.0, 3), (0, 0), (None, 0), ("3", 0), (True, 0), (-1, 0), (2.0**60, 0), (float("nan"), 0)],
+)
+def test_what_is_no_count_counts_nothing(value, number):
+    assert count(value) == number
 
 
 def test_only_objects_and_only_texts_are_taken():

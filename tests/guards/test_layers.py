@@ -41,6 +41,8 @@ ADAPTER_FLOORS = {
     "sse": 0, "usage": 0, "failures": 0, "fields": 0, "rerank": 0, "tc3": 0, "wenxin_models": 0,
     "chat": 1, "ndjson": 1, "rewrite": 1, "bigmodel": 1,
     "openai": 2, "demo": 2, "collect": 2, "wenxin_chat": 2, "azure_filter": 2, "foreign": 3,
+    "eventstream": 0, "reasoning": 0, "settings": 0, "sigv4": 0, "claude": 1, "blocks": 2, "tools": 2,
+    "anthropic": 5, "bedrock": 5, "gemini": 5,
 }  # fmt: skip
 """Floor of each adapter; one that is not named is of floor 4, on `foreign` and what is below."""
 
