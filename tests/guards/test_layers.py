@@ -37,9 +37,10 @@ FLOORS = {
 """Floor of each module of proxy. A module imports only from floors below its own."""
 
 ADAPTER_FLOORS = {
-    "sse": 0, "usage": 0, "failures": 0, "fields": 0, "rerank": 0, "tc3": 0, "wenxin_models": 0,
-    "chat": 1, "ndjson": 1, "rewrite": 1, "bigmodel": 1,
-    "openai": 2, "demo": 2, "collect": 2, "wenxin_chat": 2, "azure_filter": 2, "foreign": 3,
+    "waits": -1,
+    "sse": 0, "usage": 0, "failures": 0, "fields": 0, "rerank": 0, "tc3": 0, "wenxin_models": 0, "tidy": 0,
+    "chat": 1, "ndjson": 1, "rewrite": 1, "bigmodel": 1, "tidystream": 1,
+    "openai": 2, "demo": 2, "collect": 2, "wenxin_chat": 2, "azure_filter": 2, "foreign": 3, "presets": 3,
 }  # fmt: skip
 """Floor of each adapter; one that is not named is of floor 4, on `foreign` and what is below."""
 
