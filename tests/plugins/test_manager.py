@@ -4,8 +4,10 @@ import logging
 import sys
 
 import pytest
-from canalgate.adapters import BUILTIN
+from canalgate.adapters import demo, openai
 from canalgate.plugins.manager import PluginManager
+
+BUILTIN = (openai, demo)
 
 GOOD = """
 from canalgate.adapters.openai import OpenAIAdapter
