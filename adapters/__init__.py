@@ -11,16 +11,22 @@ from . import (
     demo,
     dify,
     gemini,
+    hosts,
+    hosts_china,
     hunyuan,
     ollama,
     openai,
     qianfan,
+    servers,
     wenxin,
     zhipu,
 )
 
 BUILTIN = (
     openai,
+    hosts,
+    hosts_china,
+    servers,
     azure,
     anthropic,
     gemini,

@@ -5,8 +5,10 @@ Fields that nobody knows always pass: they may be newer than this program.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
+
+import orjson
 
 from ..plugins import BodyError, Call, Json, Option
 
@@ -88,3 +90,28 @@ def clamped(value: Any, low: float, high: float) -> Any:
     """Return a number moved into a range; anything else as it is, for the provider to judge."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return min(max(value, low), high) if is_number else value
+
+
+def reshaped(
+    call: Call,
+    edits: Mapping[str, object],
+    renames: Mapping[str, str] = {},
+    unsupported: Collection[str] = (),
+) -> tuple[bytes, tuple[str, ...]]:
+    """Return a body for a provider that speaks OpenAI's API, and the names of the fields left out.
+
+    `edits` are values to set, `renames` fields that have another name at the provider; where the client
+    sent both names, the provider's own wins. As long as no field goes, only the bytes of `edits` differ from
+    what the client sent. Raises BodyError as `others` does.
+    """
+    assert call.body is not None
+    raw = call.body.raw
+    gone = [name for name in (*renames, *unsupported) if b'"%b"' % name.encode() in raw]
+    if not gone or not any(name in call.body.tree for name in gone):
+        return (call.body.spliced(edits) if edits else raw), ()
+    rest, dropped = others(call, (), unsupported)
+    for name, new in renames.items():
+        if name in rest:
+            value = rest.pop(name)
+            rest.setdefault(new, value)
+    return orjson.dumps({**rest, **edits}), dropped

@@ -13,8 +13,9 @@ from typing import Final
 import orjson
 
 from ..plugins import ErrorKind, Headers, Json, UpstreamError, UpstreamResponse
-from .failures import CONTENT_FILTER, CONTEXT_LENGTH, MODEL_NOT_FOUND, classify_response, retry_after
+from .failures import CONTENT_FILTER, CONTEXT_LENGTH, MODEL_NOT_FOUND, classify_response
 from .foreign import at, count, objects, text
+from .waits import retry_after
 
 _DAY_S: Final = 86400
 _MIDNIGHT_PACIFIC_S: Final = 8 * 3600

@@ -7,10 +7,10 @@ model is mapped, is missing, or usage has to be asked for; then only those bytes
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
 from typing import ClassVar, get_args
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import orjson
 
@@ -18,6 +18,7 @@ from ..plugins import (
     Adapter,
     Call,
     Channel,
+    Credential,
     Endpoint,
     ErrorKind,
     Headers,
@@ -30,7 +31,10 @@ from ..plugins import (
     Usage,
     hookimpl,
 )
-from .failures import Failure, classify, failure_in, read_failure
+from .failures import NO_CODES, Failure, Verdict, classify, failure_in, read_failure, status_in
+from .fields import reshaped
+from .tidy import tidy_answer
+from .tidystream import TidyStream, as_events
 from .usage import UsageFilter, last_usage
 
 _ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
@@ -52,6 +56,19 @@ ASK_USAGE = Option(
     help="off for hosts that refuse stream_options; usage is then estimated",
 )
 
+TIDY = Option(
+    "tidy",
+    "Tidy answers",
+    default="off",
+    choices=("on", "off"),
+    help="on: finish reasons, tool calls and reasoning as OpenAI and DeepSeek have them; off: byte for byte",
+)
+"""For hosts that deviate. It costs a look at every line of a stream and a parse of those that are odd."""
+
+_MAX_TOKENS = {"max_tokens": "max_completion_tokens"}
+_REASONING_MODEL = re.compile(r"(?:o[1-9]|gpt-5)(?:-|$|\.)")
+"""OpenAI's models that refuse `max_tokens`: guide "Reasoning models"."""
+
 
 class OpenAIAdapter(Adapter):
     """Any host that speaks OpenAI's API."""
@@ -60,7 +77,17 @@ class OpenAIAdapter(Adapter):
     title = "OpenAI-compatible"
     base_url = "https://api.openai.com/v1"
     endpoints = frozenset(_ENDPOINTS)
-    options: ClassVar[tuple[Option, ...]] = (ASK_USAGE,)
+    options: ClassVar[tuple[Option, ...]] = (ASK_USAGE, TIDY)
+    codes: Mapping[str, Verdict] = NO_CODES
+    """Error codes and types that mean something only at this host."""
+    unsupported: frozenset[str] = frozenset()
+    """Fields of a request that the host refuses."""
+    models_path = "models"
+    """Address of the list of models, seen from the base URL; empty where there is none."""
+    embedding_inputs = 0
+    """The most inputs of one embeddings request; 0 for no limit."""
+    first_byte_s = 0.0
+    """Seconds that the first byte of an answer may take; 0 where the gateway's own limit is enough."""
 
     def check(self, channel: Channel) -> None:
         check_address(channel, self.base_url)
@@ -69,35 +96,72 @@ class OpenAIAdapter(Adapter):
         """Address of an endpoint on this channel."""
         return f"{trim_base_url(call.channel.base_url or self.base_url)}/{call.endpoint}"
 
-    def auth(self, call: Call) -> Mapping[str, str]:
+    def option(self, channel: Channel, option: Option) -> str:
+        """A channel's value of an option, or the default this adapter has for it."""
+        own = next((one for one in self.options if one.name == option.name), option)
+        return channel.options.get(option.name) or own.default
+
+    def sign(self, credential: Credential) -> Mapping[str, str]:
         """Header fields that sign a request."""
-        return {"authorization": f"Bearer {call.credential.value}"} if call.credential.value else {}
+        return {"authorization": f"Bearer {credential.value}"} if credential.value else {}
+
+    def auth(self, call: Call) -> Mapping[str, str]:
+        """Header fields that sign the request of a call."""
+        return self.sign(call.credential)
 
     def request(self, call: Call) -> UpstreamRequest:
         headers = {"content-type": call.content_type, **self.auth(call)}
         if call.body is None:
             return UpstreamRequest(self.url(call), headers, None)
+        body, dropped = reshaped(call, self.edits(call), self.renames(call), self.unsupported)
+        return UpstreamRequest(self.url(call), headers, body, dropped=dropped)
+
+    def edits(self, call: Call) -> dict[str, object]:
+        """Top-level fields of the body that must have another value than the client sent, or any at all."""
+        assert call.body is not None
         edits: dict[str, object] = {}
         if call.upstream_model != call.model or call.body.get("model", str) is None:
             edits["model"] = call.upstream_model
         if self._hides_usage(call):
             options = call.body.get("stream_options", dict) or {}
             edits["stream_options"] = {**options, "include_usage": True}
-        return UpstreamRequest(self.url(call), headers, call.body.spliced(edits) if edits else call.body.raw)
+        return edits
+
+    def renames(self, call: Call) -> Mapping[str, str]:
+        """Fields that have another name at the host: the client's names with the host's."""
+        if call.endpoint == "chat/completions" and _REASONING_MODEL.match(call.upstream_model):
+            return _MAX_TOKENS
+        return {}
 
     def reply(self, call: Call, response: UpstreamResponse) -> Reply:
-        if _ERROR_HINT.search(response.body, 0, 512) or response.body.find(b'"base_resp"', -512) >= 0:
-            self._raise_failure(call, response.body, response.headers)
+        body = response.body
+        looked_at = len(body) if self._tidies(call) else 512
+        if _ERROR_HINT.search(body, 0, looked_at) or body.find(b'"base_resp"', -512) >= 0:
+            self._raise_failure(call, body, response.headers)
         content_type = response.headers.get("content-type", "application/json")
         if content_type.startswith("text/html"):
             raise UpstreamError(ErrorKind.MODEL, "the base URL leads to a web page")
-        if not response.body.strip():
+        if not body.strip():
             raise UpstreamError(ErrorKind.FAULT, "the provider's answer is empty")
-        return Reply(response.body, last_usage(response.body[-8192:]), content_type)
+        usage = last_usage(body[-8192:]) or last_usage(body)
+        is_stream = call.stream and body.lstrip(b"\xef\xbb\xbf \r\n").startswith((b"data:", b"event:", b":"))
+        if self._tidies(call):
+            if is_stream:
+                translator = self._tidy_stream(call, response.headers)
+                body = translator.feed(body) + translator.close()
+            else:
+                body = tidy_answer(call, body)
+            events = as_events(call, body, shows_usage=self._shows_usage(call)) if call.stream else None
+            if events is not None:
+                body, is_stream = events, True
+        return Reply(body, usage, "text/event-stream" if is_stream else content_type)
 
     def stream(self, call: Call, response: UpstreamResponse) -> StreamTranslator | None:
-        is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
-        return UsageFilter() if is_events and self._hides_usage(call) else None
+        if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            return None
+        if self._tidies(call):
+            return self._tidy_stream(call, response.headers)
+        return UsageFilter() if self._hides_usage(call) else None
 
     def check_first_event(self, call: Call, data: bytes) -> None:
         if _ERROR_HINT.search(data, 0, 512):
@@ -113,22 +177,44 @@ class OpenAIAdapter(Adapter):
         return self.failed(call, read_failure(response.body), response.status, response.headers)
 
     def failed(self, call: Call, failure: Failure, status: int, headers: Headers) -> UpstreamError:
-        """Classify what the provider said. To be overridden where it has error codes of its own."""
-        return classify(failure, status, headers, call.now)
+        """Classify what the provider said. To be overridden where `codes` is not enough."""
+        return classify(failure, status, headers, call.now, self.codes)
 
     def failure_in(self, call: Call, value: object, headers: Headers) -> UpstreamError | None:
         """Return the failure that stands in an answer or an event under 200; None for a proper one."""
         failure = failure_in(value)
-        return None if failure is None else self.failed(call, failure, _status_in(value), headers)
+        return None if failure is None else self.failed(call, failure, status_in(value), headers)
+
+    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+        if not self.models_path:
+            return None
+        url = urljoin(trim_base_url(channel.base_url or self.base_url) + "/", self.models_path)
+        return UpstreamRequest(url, {"accept": "application/json", **self.sign(credential)}, method="GET")
+
+    def model_names(self, response: UpstreamResponse) -> tuple[str, ...]:
+        try:
+            value = orjson.loads(response.body)
+        except orjson.JSONDecodeError as exc:
+            raise UpstreamError(ErrorKind.FAULT, "the list of models is not JSON") from exc
+        return tuple(dict.fromkeys(_names_in(value)))
+
+    def _tidies(self, call: Call) -> bool:
+        return call.endpoint in _WITH_STREAM_OPTIONS and self.option(call.channel, TIDY) == "on"
+
+    def _tidy_stream(self, call: Call, headers: Headers) -> TidyStream:
+        failure = partial(self.failure_in, call, headers=headers)
+        return TidyStream(call, failure, hides_usage=not self._shows_usage(call))
+
+    def _shows_usage(self, call: Call) -> bool:
+        """Whether the client asked for a usage event."""
+        options = call.body.get("stream_options", dict) if call.body is not None else None
+        return options is not None and options.get("include_usage") is True
 
     def _hides_usage(self, call: Call) -> bool:
         """Whether we ask for a usage event that the client did not ask for."""
         if not call.stream or call.body is None or call.endpoint not in _WITH_STREAM_OPTIONS:
             return False
-        if call.channel.options.get(ASK_USAGE.name, ASK_USAGE.default) != "on":
-            return False
-        options = call.body.get("stream_options", dict) or {}
-        return options.get("include_usage") is not True
+        return self.option(call.channel, ASK_USAGE) == "on" and not self._shows_usage(call)
 
     def _raise_failure(self, call: Call, body: bytes, headers: Headers) -> None:
         try:
@@ -140,18 +226,23 @@ class OpenAIAdapter(Adapter):
             raise error
 
 
-def _status_in(value: object) -> int:
-    """The status an error under 200 means: OpenRouter puts it into the code; a server's fault otherwise."""
-    error = value.get("error") if isinstance(value, Mapping) else None
-    code = error.get("code") if isinstance(error, Mapping) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else 502
-
-
 def check_address(channel: Channel, base_url: str) -> None:
     """Raise ValueError if a channel's address or key cannot work. `base_url` stands in for none."""
     trim_base_url(channel.base_url or base_url)
     if not re.fullmatch(r"[\x21-\x7e]*", channel.key):
         raise ValueError("the key has a space, a line break or a character outside ASCII in it")
+
+
+def _names_in(value: object) -> Iterator[str]:
+    """Yield the names in a list of models: `data[].id` (OpenAI), a bare list (GitHub), `models[].name`."""
+    while isinstance(value, Mapping):
+        value = next((value[key] for key in ("data", "models", "result") if value.get(key)), None)
+    for row in value if isinstance(value, list) else ():
+        name = row
+        if isinstance(row, Mapping):
+            name = next((row[key] for key in ("id", "name", "model") if row.get(key)), None)
+        if isinstance(name, str) and name:
+            yield name
 
 
 @lru_cache(maxsize=1024)

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 from canalgate.adapters.fields import UNSUPPORTED as UNSUPPORTED_OPTION
-from canalgate.adapters.fields import clamped, others
+from canalgate.adapters.fields import clamped, others, reshaped
 from canalgate.plugins import BodyError, Call, Channel, Credential, JsonBody
 
 UNSUPPORTED = {"n", "user", "logprobs", "tool_choice", "response_format", "logit_bias", "seed", "temperature"}
@@ -83,3 +83,57 @@ def test_a_channel_may_set_no_other_rule_than_those_of_the_option():
         "drop",
         {"drop", "reject", "pass"},
     )
+
+
+RAW = b'{"model" : "m","x":1.0e0, "max_completion_tokens":5,"user":"u"}'
+
+
+def raw(body=RAW, rule=None) -> Call:
+    channel = Channel(1, "c", "", "k", {"unsupported_fields": rule} if rule else {})
+    parsed = JsonBody(body)
+    return Call(
+        "r", "chat/completions", "m", "m", False, parsed, "application/json", channel, Credential("k"), 1.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("renames", "unsupported"),
+    [({}, ()), ({"max_tokens": "y"}, {"seed"}), ({"m": "y"}, {"u"})],
+)
+def test_a_body_that_has_none_of_the_fields_is_the_same_object(renames, unsupported):
+    made = raw()
+    assert reshaped(made, {}, renames, unsupported) == (RAW, ())
+    assert reshaped(made, {}, renames, unsupported)[0] is made.body.raw
+
+
+def test_an_edit_alone_changes_only_its_bytes():
+    assert reshaped(raw(), {"x": 2})[0] == RAW.replace(b"1.0e0", b"2")
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (RAW, {"model": "up", "x": 1.0, "max_tokens": 5}),
+        (b'{"max_completion_tokens":5,"max_tokens":7}', {"max_tokens": 7, "model": "up"}),
+        (b'{"max_completion_tokens":null}', {"max_tokens": None, "model": "up"}),
+    ],
+)
+def test_a_field_gets_the_name_the_provider_knows(body, wanted):
+    made, _ = reshaped(raw(body), {"model": "up"}, {"max_completion_tokens": "max_tokens"}, {"user"})
+    assert orjson.loads(made) == wanted
+
+
+def test_fields_left_out_are_named():
+    assert reshaped(raw(), {}, {}, {"user", "seed"})[1] == ("user",)
+
+
+def test_the_channels_rule_counts_here_too():
+    assert b'"user":"u"' in reshaped(raw(rule="pass"), {}, {}, {"user"})[0]
+    with pytest.raises(BodyError, match="user"):
+        reshaped(raw(rule="reject"), {}, {}, {"user"})
+
+
+def test_the_clients_own_tree_is_not_changed():
+    made = raw()
+    reshaped(made, {"model": "up"}, {"max_completion_tokens": "max_tokens"}, {"user"})
+    assert made.body.tree == orjson.loads(RAW)

@@ -1,5 +1,6 @@
 """The OpenAI-compatible adapter: what it sends, and what it makes of a whole answer."""
 
+import orjson
 import pytest
 from canalgate.adapters.openai import OpenAIAdapter, trim_base_url
 from canalgate.adapters.usage import UsageFilter
@@ -256,3 +257,119 @@ def test_a_proper_first_event_passes(data):
 )
 def test_a_stream_is_complete_when_its_end_says_so(tail, complete):
     assert ADAPTER.is_complete(call(STREAM), tail) is complete
+
+
+@pytest.mark.parametrize(
+    ("model", "sent"),
+    [
+        ("o3-mini", {"max_completion_tokens": 5}),
+        ("o1", {"max_completion_tokens": 5}),
+        ("gpt-5", {"max_completion_tokens": 5}),
+        ("gpt-5.2-mini", {"max_completion_tokens": 5}),
+        ("gpt-4o", {"max_tokens": 5}),
+        ("gpt-50", {"max_tokens": 5}),
+        ("o3x", {"max_tokens": 5}),
+        ("openai/gpt-5", {"max_tokens": 5}),
+    ],
+)
+def test_reasoning_models_get_the_limit_under_the_name_they_take(model, sent):
+    request = ADAPTER.request(call(b'{"model":"m","max_tokens":5}', model))
+    assert orjson.loads(request.body) == {"model": model, **sent}
+
+
+def test_a_completion_keeps_its_limits_name():
+    made = call(b'{"model":"m","max_tokens":5}', "o3", "completions")
+    assert b"max_tokens" in ADAPTER.request(made).body
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("", "https://api.openai.com/v1/models"),
+        ("http://h:1/api/v3/", "http://h:1/api/v3/models"),
+        ("https://h/v1/chat/completions", "https://h/v1/models"),
+    ],
+)
+@pytest.mark.parametrize("key", ["sk-k", ""])
+def test_the_models_are_asked_for_beside_the_endpoints(url, asked, key):
+    request = ADAPTER.models_request(Channel(1, "c", url, key), Credential(key))
+    assert (request.method, request.url, request.body) == ("GET", asked, b"")
+    assert request.headers.get("authorization") == (f"Bearer {key}" if key else None)
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        (b'{"object":"list","data":[{"id":"a"},{"id":"b"},{"id":"a"}]}', ("a", "b")),
+        (b'[{"id":"a","name":"A"},{"name":"b"},{"model":"c"}]', ("a", "b", "c")),
+        (b'{"models":[{"name":"a","model":"a:latest"}]}', ("a",)),
+        (b'{"data":{"models":["a","b"]}}', ("a", "b")),
+        (b'{"data":null,"models":["a"]}', ("a",)),
+        (b'{"data":[{"id":7},{"id":""},{},null,["x"],{"id":"a"}]}', ("a",)),
+        (b'{"data":[]}', ()),
+        (b'{"data":' * 1000 + b"[]" + b"}" * 1000, ()),
+        (b'{"error":"x"}', ()),
+        (b"null", ()),
+    ],
+)
+def test_a_list_of_models_is_read_in_any_shape(body, names):
+    assert ADAPTER.model_names(UpstreamResponse(200, {}, body)) == names
+
+
+def test_a_list_of_models_that_is_no_json_is_a_fault():
+    with pytest.raises(UpstreamError) as caught:
+        ADAPTER.model_names(UpstreamResponse(200, {}, b"<html>"))
+    assert caught.value.kind is ErrorKind.FAULT
+
+
+ODD = b'{"choices":[{"index":0,"message":{"content":"hi","reasoning":"t"},"finish_reason":"eos"}]}'
+JSON = {"content-type": "application/json"}
+
+
+def test_an_odd_answer_passes_unless_the_channel_wants_it_tidy():
+    assert ADAPTER.reply(call(), UpstreamResponse(200, JSON, ODD)).body is ODD
+    tidy = orjson.loads(ADAPTER.reply(call(tidy="on"), UpstreamResponse(200, JSON, ODD)).body)
+    assert tidy["choices"][0]["message"] == {"content": "hi", "reasoning_content": "t"}
+    assert tidy["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("endpoint", ["embeddings", "responses", "rerank"])
+def test_only_chats_and_completions_are_tidied(endpoint):
+    made = call(endpoint=endpoint, tidy="on")
+    assert ADAPTER.reply(made, UpstreamResponse(200, JSON, ODD)).body is ODD
+    assert ADAPTER.stream(made, UpstreamResponse(200, {"content-type": "text/event-stream"})) is None
+
+
+def test_an_error_at_the_end_of_a_tidied_answer_is_raised():
+    body = b'{"choices":[{"message":{"content":"' + b"x" * 900 + b'"}}],"error":{"message":"m","code":503}}'
+    with pytest.raises(UpstreamError) as caught:
+        ADAPTER.reply(call(tidy="on"), UpstreamResponse(200, JSON, body))
+    assert caught.value.kind is ErrorKind.BUSY
+
+
+def test_json_for_a_stream_is_made_one():
+    made = call(STREAM, tidy="on")
+    reply = ADAPTER.reply(made, UpstreamResponse(200, JSON, ODD))
+    assert reply.content_type == "text/event-stream"
+    assert reply.body.startswith(b"data: ") and reply.body.endswith(b"data: [DONE]\n\n")
+
+
+EVENTS = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"eos"}]}\n\ndata: [DONE]\n\n'
+
+
+@pytest.mark.parametrize(("tidy", "word"), [("on", b'"stop"'), ("off", b'"eos"')])
+def test_events_under_the_name_of_json_are_still_events(tidy, word):
+    reply = ADAPTER.reply(call(STREAM, tidy=tidy), UpstreamResponse(200, JSON, b"\n" + EVENTS))
+    assert reply.content_type == "text/event-stream"
+    assert word in reply.body
+
+
+def test_events_under_the_name_of_json_may_fail():
+    with pytest.raises(UpstreamError) as caught:
+        ADAPTER.reply(call(STREAM, tidy="on"), UpstreamResponse(200, JSON, EVENTS[:40]))
+    assert caught.value.kind is ErrorKind.FAULT
+
+
+def test_usage_far_from_the_end_is_found():
+    body = b'{"usage":{"prompt_tokens":3},"choices":[{"message":{"content":"' + b"x" * 9000 + b'"}}]}'
+    assert ADAPTER.reply(call(), UpstreamResponse(200, JSON, body)).usage == Usage(3)

@@ -13,6 +13,8 @@ OPENAI_COMPATIBLE = {
     "together", "vllm", "xai", "xinference",
 }  # fmt: skip
 
+UNRECORDED = ("hunyuan", "doubao", "baichuan", "stepfun", "yi", "ai360", "nvidia", "github", "lm-studio")
+
 PROVIDERS = {
     "openai": OPENAI_COMPATIBLE,
     "cohere": {"cohere"},
@@ -30,13 +32,35 @@ PROVIDERS = {
     "wenxin": {"wenxin"},
     "qianfan": {"qianfan-v2"},
     "zhipu": {"zhipu-v4"},
+    "ppio": {"ppio"},
+    "novita": {"ppio-novita"},
+    "siliconflow": {"siliconflow"},
+    "dashscope-compatible": {"dashscope-compatible"},
+    "deepseek": {"deepseek"},
+    "moonshot": {"moonshot"},
+    "minimax": {"minimax"},
+    "spark": {"spark"},
+    "openrouter": {"openrouter"},
+    "groq": {"groq"},
+    "mistral": {"mistral"},
+    "xai": {"xai"},
+    "together": {"together"},
+    "perplexity": {"perplexity"},
+    "cerebras": {"cerebras"},
+    "huggingface": {"huggingface-router"},
+    "ollama": {"ollama"},
+    "vllm": {"vllm"},
+    "xinference": {"xinference"},
+    "llama-cpp": {"llama-cpp"},
+    "chatglm-openai-api": {"chatglm-openai-api"},
+    **{name: set() for name in UNRECORDED},
 }
 """The recorded providers of each adapter; one that is not named here is not built in."""
 
 OPENAI_APIS = {"chat.completions", "completions", "embeddings", "moderations", "images.generations",
                "rerank", "responses", "models"}  # fmt: skip
 
-APIS = {"openai": OPENAI_APIS - {"models"}, "ollama-native": {"ollama.chat"}}
+APIS = {"openai": OPENAI_APIS, "ollama": OPENAI_APIS, "ollama-native": {"ollama.chat"}}
 """The interfaces of an adapter, where its providers have others too."""
 
 ADAPTERS = PluginManager(BUILTIN).adapters

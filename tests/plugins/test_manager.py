@@ -4,9 +4,10 @@ import logging
 import sys
 
 import pytest
-from canalgate.adapters import BUILTIN
+from canalgate.adapters import demo, openai
 from canalgate.plugins.manager import PluginManager
 
+BUILTIN = (openai, demo)
 OURS = PluginManager(BUILTIN)
 
 GOOD = """
