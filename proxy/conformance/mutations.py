@@ -7,6 +7,8 @@ three ways and hold comments, and clients must skip fields and events that they 
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -49,6 +51,8 @@ def with_unknown(case: Case) -> Iterator[Case]:
     if case.form == "ndjson":
         yield _named(case, "unknown fields", _each_line(case.body))
         yield _named(case, "an unknown event", _inserted(case, b'{"%s":true}\n' % UNKNOWN.encode()))
+    if case.form == "eventstream":
+        yield _named(case, "an unknown event", _inserted(case, _frame(UNKNOWN, b"{}")))
     if case.form != "sse":
         return
     yield _named(case, "unknown fields", _DATA_LINE.sub(_with_field, case.body))
@@ -159,3 +163,18 @@ def _inserted(case: Case, event: bytes) -> bytes:
     if len(events) < 2:
         return case.body
     return events[0] + event + b"".join(events[1:-1]) + event + events[-1]
+
+
+def _frame(kind: str, payload: bytes) -> bytes:
+    """Return a frame of an AWS event stream.
+
+    Wire: docs.aws.amazon.com, "Event stream encoding": lengths, checksum, headers, payload, checksum.
+    """
+    fields = {":message-type": "event", ":event-type": kind, ":content-type": "application/json"}
+    headers = b"".join(
+        bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
+        for name, value in fields.items()
+    )
+    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    frame = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + payload
+    return frame + struct.pack(">I", zlib.crc32(frame))

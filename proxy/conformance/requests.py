@@ -222,8 +222,6 @@ def _odd_model_problems(subject: Subject, name: str) -> Iterator[str]:
     request = _asked(subject, call)
     if request is not None:
         yield from _url_problems(request.url)
-        if urlsplit(request.url).query and "?" in name and "r#s" in urlsplit(request.url).query:
-            yield f"the model's name leaks into the query: {request.url!r}"
 
 
 def _unknown_problems(subject: Subject) -> Iterator[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-import msgspec
 import orjson
 
 from ...adapters.openai import OpenAIAdapter
@@ -33,9 +32,9 @@ class Subject:
     model: str
     cases: tuple[Case, ...] = ()
 
-    def call(self, body: Json, endpoint: Endpoint = "chat/completions", **changes: object) -> Call:
-        """Return a client's call with this body; `changes` are fields of the call that differ."""
-        call = Call(
+    def call(self, body: Json, endpoint: Endpoint = "chat/completions") -> Call:
+        """Return a client's call with this body."""
+        return Call(
             request_id="conformance",
             endpoint=endpoint,
             model=CLIENT_MODEL,
@@ -47,7 +46,6 @@ class Subject:
             credential=credential_for(self.adapter, self.channel),
             now=NOW,
         )
-        return msgspec.structs.replace(call, **changes)
 
     def chat(self, stream: bool = False, **fields: object) -> Call:
         """Return a client's call for a chat; `fields` are more of its body."""

@@ -1,5 +1,7 @@
 """Streams are changed in ways that mean the same, or cut where they mean less."""
 
+import struct
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -48,3 +50,15 @@ def test_a_stream_whose_only_end_is_done_does_not_lose_it():
 
 def test_the_text_that_is_put_in_has_characters_of_every_length():
     assert {len(character.encode()) for character in TEXT} == {1, 2, 3, 4}
+
+
+def test_a_stranger_in_an_aws_stream_is_a_frame_with_right_checksums():
+    other = struct.pack(">II", 12, 0) + b"...."
+    (changed,) = mutations.with_unknown(replace(CASE, form="eventstream", body=2 * other))
+    inserted = changed.body.removeprefix(other).removesuffix(other)
+    frame = inserted[: len(inserted) // 2]
+    assert inserted == 2 * frame
+    total, headers = struct.unpack(">II", frame[:8])
+    assert (total, frame[12 + headers : -4]) == (len(frame), b"{}")
+    assert struct.unpack(">I", frame[8:12])[0] == zlib.crc32(frame[:8])
+    assert struct.unpack(">I", frame[-4:])[0] == zlib.crc32(frame[:-4])

@@ -1,5 +1,7 @@
 """Every adapter gets out of the recorded traffic of its providers what an independent reader got."""
 
+from pathlib import Path
+
 import pytest
 from canalgate.adapters import BUILTIN
 from canalgate.plugins.manager import PluginManager
@@ -63,6 +65,8 @@ OPENAI_APIS = {"chat.completions", "completions", "embeddings", "moderations", "
 APIS = {"openai": OPENAI_APIS, "ollama": OPENAI_APIS, "ollama-native": {"ollama.chat"}}
 """The interfaces of an adapter, where its providers have others too."""
 
+WIRE = Path(__file__).resolve().parents[1] / "wire"
+
 ADAPTERS = PluginManager(BUILTIN).adapters
 PAIRS = [
     (name, case)
@@ -87,10 +91,14 @@ def test_a_recorded_answer_is_understood(recordings, name, case, split, include_
 
 @pytest.mark.parametrize("name", sorted(ADAPTERS))
 def test_a_built_in_adapter_passes_the_kit(name):
-    """With the recordings of its providers where they are; composed traffic alone serves OpenAI's wire."""
-    made = subject(
-        ADAPTERS[name], channel_for(ADAPTERS[name]), [case for other, case in PAIRS if other == name]
-    )
+    """With what was recorded of its providers, where that is at hand, and what was written of them here."""
+    written = [
+        case
+        for case in cases(WIRE, PROVIDERS[name])
+        if case.api != "models" and case.api in APIS.get(name, {case.api})
+    ]
+    recorded = [case for other, case in PAIRS if other == name]
+    made = subject(ADAPTERS[name], channel_for(ADAPTERS[name]), [*recorded, *written])
     if made.wire == "own" and not made.cases:
         pytest.skip("a wire of its own needs recorded traffic")
     found = kit.run(made)
