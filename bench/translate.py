@@ -62,7 +62,7 @@ def translated(folder: Path, rounds: int, chosen: Iterable[Stream] | None = None
         rows.append(row)
         adapter = adapters.get(stream.adapter)
         if adapter is None:
-            row.problems = dict.fromkeys((ALONE, THROUGH, PASSED), "there is no such adapter")
+            row.problems[THROUGH] = "there is no such adapter"
             continue
         try:
             row.values[ALONE] = [_alone(adapter, stream) for _ in range(rounds + 1)][1:]
