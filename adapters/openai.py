@@ -95,7 +95,8 @@ class OpenAIAdapter(Adapter):
         return Reply(response.body, last_usage(response.body[-8192:]), content_type)
 
     def stream(self, call: Call, response: UpstreamResponse) -> StreamTranslator | None:
-        return UsageFilter() if self._hides_usage(call) else None
+        is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        return UsageFilter() if is_events and self._hides_usage(call) else None
 
     def check_first_event(self, call: Call, data: bytes) -> None:
         if _ERROR_HINT.search(data, 0, 512):

@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
 from email.utils import formatdate
+from functools import cache
 from http import HTTPStatus
 
 import orjson
 
 from .errors import GatewayError
-from .headers import serialize
-
-HIGH_WATER = 64 * 1024
-"""Bytes that may wait for a slow client before its upstream is paused."""
+from .headers import Fields, serialize
 
 _JOIN_LIMIT = 2048
 """Below this, copying a chunk into its frame is cheaper than a vectored write."""
-
-REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Answer:
@@ -32,7 +27,7 @@ class Answer:
     """
 
     __slots__ = (
-        "_chunked", "_framed", "_head", "_http11", "_is_head", "_transport",
+        "_chunked", "_head", "_http11", "_is_head", "_transport",
         "bytes_sent", "ended", "keep_alive", "request_id", "started", "status",
     )  # fmt: skip
 
@@ -49,7 +44,6 @@ class Answer:
         self._http11 = http11
         self._is_head = is_head
         self._chunked = False
-        self._framed = False
         self._head = b""
         self.request_id = request_id
         self.keep_alive = keep_alive and http11
@@ -58,24 +52,19 @@ class Answer:
         self.status = 0
         self.bytes_sent = 0
 
-    @property
-    def congested(self) -> bool:
-        """Whether more waits for the client than it should."""
-        return self._transport.get_write_buffer_size() > HIGH_WATER
-
-    def start(self, status: int, fields: Iterable[tuple[str, str]], length: int | None = None) -> None:
+    def start(self, status: int, fields: Fields, length: int | None = None) -> None:
         """Begin. A `length` of None means that only the end will tell."""
-        self._chunked = length is None and self._http11
-        if length is None and not self._http11:
+        head = [serialize(_status_line(status), fields)]
+        head.append(b"x-request-id: %b\r\ndate: %b\r\n" % (self.request_id.encode(), _date()))
+        if length is not None:
+            head.append(b"content-length: %d\r\n" % length)
+        elif self._http11:
+            self._chunked = True
+            head.append(b"transfer-encoding: chunked\r\n")
+        else:
             self.keep_alive = False
-        self._framed = length is not None or self._chunked
-        framing = ("content-length", str(length)) if length is not None else ("transfer-encoding", "chunked")
-        head = [*fields, ("x-request-id", self.request_id), ("date", _date())]
-        if self._framed:
-            head.append(framing)
-        if not self.keep_alive:
-            head.append(("connection", "close"))
-        self._head = serialize(f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}", head)
+        head.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        self._head = b"".join(head)
         self.status = status
         self.started = True
 
@@ -112,7 +101,7 @@ class Answer:
         self.keep_alive = False
         self._transport.abort()
 
-    def send(self, status: int, body: bytes, fields: Iterable[tuple[str, str]]) -> None:
+    def send(self, status: int, body: bytes, fields: Fields) -> None:
         """Send a whole answer."""
         self.start(status, fields, len(body))
         self.write(body)
@@ -127,12 +116,18 @@ class Answer:
         self.send(error.status, error.body(), [("content-type", "application/json"), *error.headers.items()])
 
 
-_date_cache = (0, "")
+@cache
+def _status_line(status: int) -> str:
+    reasons = {known.value: known.phrase for known in HTTPStatus}
+    return f"HTTP/1.1 {status} {reasons.get(status, 'Unknown')}"
 
 
-def _date() -> str:
+_date_cache = (0, b"")
+
+
+def _date() -> bytes:
     global _date_cache
     now = int(time.time())
     if _date_cache[0] != now:
-        _date_cache = (now, formatdate(now, usegmt=True))
+        _date_cache = (now, formatdate(now, usegmt=True).encode())
     return _date_cache[1]

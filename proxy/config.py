@@ -34,6 +34,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keepalive_s: float = 75.0
     max_body_bytes: int = 64 * 1024 * 1024
     grace_s: float = 30.0
+    fast_lane: bool = True
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 USER_AGENT = "canalgate"
 
@@ -20,7 +21,9 @@ _TO_CLIENT = (
     "openai-model",
 )
 
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_bad_value = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
+
+Fields = Iterable[tuple[str, str]]
 
 
 def to_upstream(client: Mapping[str, str], adapter: Mapping[str, str]) -> dict[str, str]:
@@ -35,14 +38,24 @@ def to_upstream(client: Mapping[str, str], adapter: Mapping[str, str]) -> dict[s
 
 def to_client(upstream: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the fields of a provider's answer that the client gets."""
-    return [(name, value) for name in _TO_CLIENT if (value := upstream.get(name))]
+    return [(name, upstream[name]) for name in _TO_CLIENT if upstream.get(name)]
 
 
-def serialize(first_line: str, fields: Iterable[tuple[str, str]]) -> bytes:
-    """Return an HTTP/1.1 head. Raises ValueError for a value that could end its line."""
+def serialize(first_line: str, fields: Fields) -> bytes:
+    """Return an HTTP/1.1 head without the empty line that ends it.
+
+    Raises ValueError for a value that could end its line.
+    """
     lines = [first_line]
     for name, value in fields:
-        if not _FIELD_VALUE.fullmatch(value):
+        if _bad_value(value):
             raise ValueError(f"header {name}: a line break or a control character in the value")
         lines.append(f"{name}: {value}")
-    return "\r\n".join((*lines, "\r\n")).encode("latin-1")
+    lines.append("")
+    return "\r\n".join(lines).encode("latin-1")
+
+
+@lru_cache(maxsize=1024)
+def request_head(first_line: str, fields: tuple[tuple[str, str], ...]) -> bytes:
+    """`serialize`, remembered: requests to one channel differ in little but their length."""
+    return serialize(first_line, fields)

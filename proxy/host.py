@@ -16,7 +16,9 @@ from dataclasses import dataclass
 
 from ..adapters import BUILTIN
 from ..plugins.manager import PluginManager
+from .access_log import AccessLog
 from .config import Config
+from .credentials import Credentials
 from .errors import ConfigError
 from .front import Front
 from .live import Live
@@ -75,8 +77,11 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
         opened(config) as parts,
         Live(parts.store, parts.vault, parts.plugins.adapters, demo=config.demo.enabled) as live,
         Upstream(config.upstream) as upstream,
+        Credentials(upstream) as credentials,
+        AccessLog() as access_log,
+        Relay(config, live, upstream, credentials, access_log) as relay,
     ):
-        yield parts, Relay(config, live, upstream), live
+        yield parts, relay, live
 
 
 async def first_start(parts: Opened) -> FirstStart | None:
@@ -133,7 +138,7 @@ async def serve(config: Config, on_ready: Callable[[Ready], None]) -> None:
         sock = bind(config)
         first = await first_start(parts)
         await live.catch_up()
-        front = Front(config, live, relay)
+        front = Front(config, relay)
         await front.start(sock)
         gc.collect()
         gc.freeze()

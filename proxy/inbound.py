@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import random
+import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping
+
+import msgspec
 
 from .errors import GatewayError
 
-_random = random.SystemRandom()
 
-
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(msgspec.Struct, frozen=True):
     """Method, decoded path, header fields in lower case, and where the request came from."""
 
     request_id: str
@@ -29,9 +27,16 @@ class Inbound:
 class BodyReader(ABC):
     """The body of a request, read when a step asks for it and not before."""
 
+    __slots__ = ("length", "max_bytes")
+
     def __init__(self, length: int | None, max_bytes: int) -> None:
         self.length = length
         self.max_bytes = max_bytes
+
+    @property
+    @abstractmethod
+    def at_end(self) -> bool:
+        """Whether all of it has arrived, so that the next request may follow."""
 
     def check_length(self) -> None:
         """Raise GatewayError 413 if the length announced is too much, before anything is read."""
@@ -43,15 +48,30 @@ class BodyReader(ABC):
         return GatewayError(413, f"the body has more than {self.max_bytes} bytes", code="body_too_large")
 
     @abstractmethod
+    async def whole(self) -> bytes:
+        """Return the body. Raises GatewayError as `pieces` does."""
+
+    @abstractmethod
     def pieces(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raises GatewayError 408 for a stalled one, 413 for one too long."""
 
-    async def whole(self) -> bytes:
-        """Return the body."""
-        parts = [piece async for piece in self.pieces()]
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+def stalled() -> GatewayError:
+    """The error for a body that stopped arriving."""
+    return GatewayError(408, "the body did not arrive in time", code="body_timeout")
+
+
+_RANDOM_BYTES = 6
+_entropy: Iterator[str] = iter(())
 
 
 def new_request_id() -> str:
     """Return 24 characters that sort by time and that nobody can guess."""
-    return f"{int(time.time() * 1000):012x}{_random.getrandbits(48):012x}"
+    global _entropy
+    random = next(_entropy, None)
+    if random is None:  # one system call for many ids
+        pool = os.urandom(_RANDOM_BYTES * 512).hex()
+        width = 2 * _RANDOM_BYTES
+        _entropy = iter([pool[at : at + width] for at in range(0, len(pool), width)])
+        random = next(_entropy)
+    return f"{int(time.time() * 1000):012x}{random}"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import queue
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from pythonjsonlogger.orjson import OrjsonFormatter
@@ -19,14 +20,29 @@ _MAX_QUEUED = 10_000
 _HUMAN = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
 
+class Lines(ABC):
+    """A log message of many lines that knows how each of them looks. Logged like a text."""
+
+    @abstractmethod
+    def human(self) -> Iterable[str]:
+        """The lines for people, each whole."""
+
+    @abstractmethod
+    def json(self) -> Iterable[str]:
+        """The lines as JSON, each whole."""
+
+    def __str__(self) -> str:
+        return "\n".join(self.human())
+
+
 @contextmanager
 def logging_to_stderr(settings: Log) -> Iterator[None]:
     """Write log lines from a thread of their own; what is still queued is written before leaving."""
     handler = logging.StreamHandler()
     handler.setFormatter(
-        OrjsonFormatter("%(asctime)s%(levelname)s%(name)s%(message)s", rename_fields=_JSON_NAMES)
+        _Json("%(asctime)s%(levelname)s%(name)s%(message)s", rename_fields=_JSON_NAMES)
         if settings.format == "json"
-        else logging.Formatter(_HUMAN)
+        else _Human(_HUMAN)
     )
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MAX_QUEUED)
     front = _DroppingHandler(lines)
@@ -43,6 +59,16 @@ def logging_to_stderr(settings: Log) -> Iterator[None]:
 
 
 _JSON_NAMES = {"asctime": "time", "levelname": "level", "name": "logger"}
+
+
+class _Human(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return str(record.msg) if isinstance(record.msg, Lines) else super().format(record)
+
+
+class _Json(OrjsonFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(record.msg.json()) if isinstance(record.msg, Lines) else super().format(record)
 
 
 class _DroppingHandler(logging.handlers.QueueHandler):

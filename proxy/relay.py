@@ -1,265 +1,365 @@
 """The life of one request, from the client's key to the end of its answer.
 
-The steps are functions of values: who asks (live, auth), what is asked (body or form), where it goes
-(routing), what to send (the adapter), and the answer on its way back (transfer). This module is their
-order. It knows no HTTP server: the client is an Inbound, a BodyReader and an Answer.
+The steps are functions of values: who asks (live, auth), what is asked (asked), where it goes (routing),
+what to send (the adapter), and the answer on its way back (transfer). This module is their order. It
+knows no HTTP server: a lane gives it an Inbound, a BodyReader and an Answer.
+
+A step that has to wait (a token seen for the first time, a new connection) is a coroutine; where nothing
+has to, a request runs through to its provider without one turn of the event loop, and its answer comes
+back in the provider connection's callbacks.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from ..plugins import (
-    BodyError,
-    Call,
-    Credential,
-    Endpoint,
-    ErrorKind,
-    JsonBody,
-    LocalAnswer,
-    UpstreamError,
-    UpstreamRequest,
-    UpstreamResponse,
-    Usage,
-)
-from . import auth, headers, routing
+from ..plugins import BodyError, Call, Credential, ErrorKind, UpstreamError
+from . import auth, headers, pages, routing
+from .access_log import AccessLog, Record
 from .answer import Answer
+from .asked import Asked, read_request
 from .config import Config
-from .endpoints import DEFAULT_MODELS, FORMS, Route
-from .errors import GatewayError, bad_body, from_upstream
+from .credentials import Credentials
+from .endpoints import Route
+from .errors import GatewayError, bad_body, from_upstream, internal
 from .inbound import BodyReader, Inbound
 from .live import Live
-from .multipart import FormScanner, boundary_of
+from .playback import play
 from .snapshot import UsableChannel
-from .tasks import beside
-from .transfer import Source, Transfer
+from .tasks import Owner, Work
+from .transfer import Transfer
+from .upload import Upload
 from .upstream import Connection, StaleConnection, Upstream
 
-Drain = Callable[[], Awaitable[None]]
+log = logging.getLogger(__name__)
 
-
-@dataclass(slots=True)
-class Record:
-    """What is known of a request so far: its line in the log."""
-
-    request_id: str
-    endpoint: str
-    token: int | None = None
-    channel: int | None = None
-    model: str = ""
-    first_byte_ms: int | None = None
-    usage: Usage | None = None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """The client's side of one request.
-
-    `drain` waits until the client has taken enough of what was written; it gets `idle_s` seconds for that.
-    """
-
-    inbound: Inbound
-    reader: BodyReader
-    answer: Answer
-    drain: Drain
-    idle_s: float
-    record: Record
-
-    async def take(self, transfer: Transfer) -> None:
-        """Take an answer to its end. Raises what Transfer.wait raises."""
-        await transfer.wait(self.drain, self.idle_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request understood: its model, and its body or the form whose beginning has been read."""
-
-    endpoint: Endpoint
-    model: str
-    stream: bool
-    content_type: str
-    body: JsonBody | None
-    form: FormScanner | None = None
-    rest: AsyncIterator[bytes] | None = field(default=None, repr=False)
+MAX_ATTEMPTS = 4
+"""Channels tried for one request."""
 
 
 class Relay:
-    """Carries requests through. One object for the process."""
+    """What all requests share. An async context manager; leaving it ends what still waits."""
 
-    def __init__(self, config: Config, live: Live, upstream: Upstream) -> None:
-        self._config = config
-        self._live = live
-        self._upstream = upstream
+    def __init__(
+        self, config: Config, live: Live, upstream: Upstream, credentials: Credentials, access_log: AccessLog
+    ) -> None:
+        self.config = config
+        self.live = live
+        self.upstream = upstream
+        self.credentials = credentials
+        self.access_log = access_log
+        self.owner = Owner()
+        self.draining = False
         self._rng = random.Random()
+
+    async def __aenter__(self) -> Relay:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.owner.close()
 
     async def principal(self, inbound: Inbound) -> auth.Principal:
         """Return who asks. Raises GatewayError 401 or 403."""
-        return await self._live.principal(auth.client_key(inbound.headers), inbound.address, time.time())
+        return await self.live.principal(auth.client_key(inbound.headers), inbound.address, time.time())
 
-    async def relay(self, route: Route, client: Client) -> None:
-        """Serve one request of a provider's endpoint. Raises GatewayError as long as nothing was sent."""
-        record = client.record
-        principal = await self.principal(client.inbound)
-        record.token = principal.token.id
-        client.reader.check_length()
-        try:
-            asked = await read_request(route, client.inbound, client.reader)
-            record.model = asked.model
-            auth.admit_model(principal, asked.model)
-            chosen = await self._choose(principal, asked)
-            record.channel = chosen.row.id
-            await self._serve(chosen, asked, client)
-        except BodyError as exc:
-            raise bad_body(exc) from exc
-        except UpstreamError as exc:
-            record.problem = f"{exc.kind.value}: {exc.message}"
-            raise from_upstream(exc, record.model) from exc
-
-    async def _choose(self, principal: auth.Principal, asked: Asked) -> UsableChannel:
+    async def choose(self, principal: auth.Principal, asked: Asked) -> list[UsableChannel]:
+        """Return the channels to try, best first. Raises GatewayError if there is none."""
+        live = self.live
         if principal.pin is not None:
-            await self._live.catch_up()
-            return routing.pinned(self._live.snapshot, principal.pin, asked.endpoint)
+            await live.catch_up()
+            return [routing.pinned(live.snapshot, principal.pin, asked.endpoint)]
         group = principal.user.group
         try:
-            found = routing.candidates(self._live.snapshot, group, asked.model, asked.endpoint, self._rng)
+            return routing.candidates(live.snapshot, group, asked.model, asked.endpoint, self._rng)
         except GatewayError:
-            if not await self._live.catch_up():
+            if not await live.catch_up():
                 raise
-            found = routing.candidates(self._live.snapshot, group, asked.model, asked.endpoint, self._rng)
-        return found[0]
+            return routing.candidates(live.snapshot, group, asked.model, asked.endpoint, self._rng)
 
-    async def _serve(self, chosen: UsableChannel, asked: Asked, client: Client) -> None:
-        call = make_call(chosen, asked, client.inbound.request_id)
-        fresh = asked.form is not None  # a form cannot be sent twice, so no connection that may be dead
-        while True:
-            transfer = Transfer(chosen.adapter, call, client.answer, self._config.upstream.max_reply_bytes)
-            try:
-                await self._attempt(chosen, call, asked, client, transfer, fresh)
-                return
-            except StaleConnection:
-                if fresh:
-                    raise
-                fresh = True
-            except UpstreamError as exc:
-                exc.message = without_secrets(exc.message, chosen)
-                raise
-            finally:
-                _note(client, transfer, chosen)
+    async def page(self, route: Route, inbound: Inbound) -> object:
+        """Return what a page of ours shows. Raises GatewayError for a wrong key or an unknown model."""
+        if route.page == "live":
+            return {"status": "live"}
+        if route.page == "ready":
+            return pages.ready(lambda: self.draining)
+        if route.page == "status":
+            return pages.status()
+        principal = await self.principal(inbound)
+        await self.live.catch_up()
+        if route.page == "model":
+            return pages.model(self.live.snapshot, principal, route.model)
+        return pages.models(self.live.snapshot, principal)
 
-    async def _attempt(
-        self, chosen: UsableChannel, call: Call, asked: Asked, client: Client, transfer: Transfer, fresh: bool
+
+class Exchange:
+    """One request and its answer.
+
+    The lane that read the request's head makes it, has it `begin`, and tells it when the client is slow
+    (`pause`, `resume`) or gone (`leave`). `on_ended` is called once, when nothing more will be written.
+    """
+
+    __slots__ = (
+        "_asked", "_at", "_candidates", "_connection", "_inbound", "_on_ended", "_reader", "_relay",
+        "_renewed", "_route", "_stall_timer", "_task", "_transfer", "_upload", "answer", "ended", "record",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        relay: Relay,
+        route: Route,
+        inbound: Inbound,
+        reader: BodyReader,
+        answer: Answer,
+        on_ended: Callable[[], None],
     ) -> None:
-        local = chosen.adapter.answer(call)
-        if local is not None:
-            await beside(client.take(transfer), _play(local, transfer))
-            return
-        request = chosen.adapter.request(call)
-        fields = headers.to_upstream(client.inbound.headers, request.headers)
-        upload = Upload(asked, call.upstream_model, client.reader) if asked.form is not None else None
-        length = upload.length if upload else None
+        self._relay = relay
+        self._route = route
+        self._inbound = inbound
+        self._reader = reader
+        self._on_ended = on_ended
+        self._asked: Asked | None = None
+        self._candidates: list[UsableChannel] = []
+        self._at = 0
+        self._renewed = False
+        self._transfer: Transfer | None = None
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._upload: asyncio.Task[None] | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self.answer = answer
+        self.ended = False
+        self.record = Record(inbound.request_id, route.endpoint or inbound.path, inbound.received_at)
+
+    # What the lane says.
+
+    def start(self) -> None:
+        """Begin at once, without a task of the lane's."""
+        self._run(self.begin())
+
+    async def begin(self) -> None:
+        """Take the request as far as it goes without an answer from a provider."""
         try:
-            connection = await self._upstream.send(
-                request, fields, transfer, proxy=chosen.row.proxy, fresh=fresh, length=length
+            if self._route.page is not None:
+                self.answer.send_json(await self._relay.page(self._route, self._inbound))
+                self._end()
+            else:
+                await self._route_request()
+                await self._attempt_until_sent()
+        except Exception as exc:
+            self._fail(exc)
+
+    def pause(self) -> None:
+        """More waits for the client than should: read no more from the provider, for a time."""
+        if self._transfer is not None and not self.ended:
+            self._transfer.pause()
+            limit = self._relay.config.server.send_idle_s
+            self._stall_timer = asyncio.get_running_loop().call_later(limit, self._stalled)
+
+    def resume(self) -> None:
+        """The client has taken what waited for it."""
+        self._stop_timer()
+        if self._transfer is not None:
+            self._transfer.resume()
+
+    def leave(self) -> None:
+        """The client is gone."""
+        if self.ended:
+            return
+        self.record.problem = "the client left"
+        self.answer.keep_alive = False
+        if self._task is not None:
+            self._task.cancel()
+        self._end()
+
+    def fail(self, error: GatewayError) -> None:
+        """The request cannot be read to its end."""
+        self._fail(error)
+
+    # From the request to the provider.
+
+    async def _route_request(self) -> None:
+        relay, record = self._relay, self.record
+        principal = await relay.principal(self._inbound)
+        record.token = principal.token.id
+        self._reader.check_length()
+        asked = self._asked = await read_request(self._route, self._inbound, self._reader)
+        record.model = asked.model
+        auth.admit_model(principal, asked.model)
+        self._candidates = await relay.choose(principal, asked)
+
+    async def _attempt_until_sent(self, *, fresh: bool = False) -> None:
+        """Try channels until one has been asked. Raises UpstreamError when none is left."""
+        while True:
+            try:
+                await self._attempt(fresh)
+                return
+            except UpstreamError as error:
+                fresh = self._next(error)
+
+    async def _attempt(self, fresh: bool) -> None:
+        asked, chosen, relay = self._asked, self._candidates[self._at], self._relay
+        assert asked is not None
+        self.record.channel = chosen.row.id
+        self.record.attempts += 1
+        now = time.time()
+        call = make_call(
+            chosen, asked, self._inbound.request_id, await relay.credentials.get(chosen, now), now
+        )
+        adapter, limit = chosen.adapter, relay.config.upstream.max_reply_bytes
+        transfer = self._transfer = Transfer(adapter, call, self.answer, limit, self._transferred)
+        local = adapter.answer(call)
+        if local is not None:
+            await play(local, transfer)
+            return
+        request = adapter.request(call)
+        fields = headers.to_upstream(self._inbound.headers, request.headers)
+        upload = Upload(asked, call.upstream_model, self._reader) if asked.form is not None else None
+        try:
+            connection = await relay.upstream.send(
+                request,
+                fields,
+                transfer,
+                proxy=chosen.row.proxy,
+                fresh=fresh or upload is not None,  # half a form cannot be sent again
+                length=upload.length if upload is not None else None,
             )
         except ValueError as exc:
             problem = f"the channel's address or key cannot be sent: {exc}"
             raise UpstreamError(ErrorKind.MODEL, problem) from exc
-        transfer.source = connection
+        self._connection = connection
+        transfer.set_source(connection, request.dropped)
+        if upload is not None:
+            self._upload = relay.owner.start(self._send_form(upload, connection), "upload")
+
+    async def _send_form(self, upload: Upload, connection: Connection) -> None:
+        """Send a form beside its answer, which may come before the form has ended."""
         try:
-            if upload is None:
-                await client.take(transfer)
-            else:
-                # The answer may come before the form has ended. Half a form must not look whole to a
-                # provider, so a connection whose form broke off is not used again.
-                uploaded = await beside(client.take(transfer), upload.send(connection))
-                connection.reusable = connection.reusable and uploaded
-        finally:
-            self._upstream.release(connection)
+            await upload.send(connection)
+        except Exception as exc:
+            self._fail(exc)
 
-    async def probe(self, chosen: UsableChannel, body: bytes, endpoint: Endpoint) -> tuple[int, bytes]:
-        """Send a small request through a channel and return the status and body of its answer.
+    # From the provider to the client.
 
-        Raises UpstreamError if the channel fails it.
+    def _transferred(self, error: UpstreamError | None) -> None:
+        """An attempt is over: the client has its answer, or another channel may give one."""
+        self._note()
+        if error is None:
+            self._end()
+        else:
+            self._release()
+            self._run(self._go_on(error))
+
+    async def _go_on(self, error: UpstreamError) -> None:
+        try:
+            await self._attempt_until_sent(fresh=self._next(error))
+        except Exception as exc:
+            self._fail(exc)
+
+    def _next(self, error: UpstreamError) -> bool:
+        """Choose what to try after a failure; says whether a new connection must be used.
+
+        Raises the error if nothing is left to try, or nothing should be.
         """
-        parsed = JsonBody(body)
-        asked = Asked(endpoint, parsed.get("model", str) or "", False, "application/json", parsed)
-        call = make_call(chosen, asked, "probe")
-        collected = Collected()
-        local = chosen.adapter.answer(call)
-        if local is not None:
-            return local.status, b"".join(local.parts)
-        request: UpstreamRequest = chosen.adapter.request(call)
-        fields = headers.to_upstream({}, request.headers)
-        connection = await self._upstream.send(request, fields, collected, proxy=chosen.row.proxy, fresh=True)
-        try:
-            response = await collected.response()
-        finally:
-            self._upstream.release(connection)
-        if not 200 <= response.status < 300:
-            raise chosen.adapter.error(call, response)
-        return response.status, chosen.adapter.reply(call, response).body
+        if self._upload is not None:
+            raise error
+        if isinstance(error, StaleConnection):
+            return True
+        if error.kind is ErrorKind.EXPIRED and not self._renewed:
+            self._renewed = True
+            self._relay.credentials.drop(self._candidates[self._at])
+            return False
+        if error.kind is ErrorKind.REQUEST or self._at + 1 >= min(len(self._candidates), MAX_ATTEMPTS):
+            raise error
+        self._at += 1
+        return False
+
+    # How it ends.
+
+    def _fail(self, exc: Exception) -> None:
+        """Answer with what went wrong, or cut the answer that has begun."""
+        if self.ended:
+            return
+        answer, error = self.answer, self._as_answer(exc)
+        if answer.started:
+            answer.cut()
+        else:
+            if not self._reader.at_end:
+                answer.keep_alive = False
+            answer.send_error(error)
+        self._end()
+
+    def _as_answer(self, exc: Exception) -> GatewayError:
+        if isinstance(exc, BodyError):
+            exc = bad_body(exc)
+        if isinstance(exc, GatewayError):
+            self.record.problem = exc.message
+            return exc
+        if isinstance(exc, UpstreamError):
+            exc.message = without_secrets(exc.message, self._candidates[self._at])
+            self.record.problem = f"{exc.kind.value}: {exc.message}"
+            return from_upstream(exc, self.record.model)
+        log.error("request failed request_id=%s", self._inbound.request_id, exc_info=exc)
+        self.record.problem = "internal error"
+        self.answer.keep_alive = False
+        return internal()
+
+    def _note(self) -> None:
+        """Put what an attempt has come to into the record."""
+        transfer, record = self._transfer, self.record
+        if transfer is None:
+            return
+        record.first_byte_at = transfer.first_byte_at
+        record.usage = transfer.usage
+        if transfer.cut is not None:
+            problem = without_secrets(transfer.cut.message, self._candidates[self._at])
+            record.problem = f"cut: {problem}"
+
+    def _stalled(self) -> None:
+        self.record.problem = "the client took nothing for too long"
+        self.answer.abort()
+        self._end()
+
+    def _end(self) -> None:
+        """Let go of everything, exactly once."""
+        if self.ended:
+            return
+        self.ended = True
+        self._stop_timer()
+        if self._transfer is not None:
+            self._transfer.abandon()
+        self._release()
+        record, answer = self.record, self.answer
+        record.status, record.bytes_sent = answer.status, answer.bytes_sent
+        self._relay.access_log.add(record)
+        self._on_ended()
+
+    def _release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._upload is not None and not self._upload.done():
+            # Half a form must not look whole to a provider, so its connection is not used again.
+            connection.reusable = False
+            self._upload.cancel()
+        self._relay.upstream.release(connection)
+
+    def _stop_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    def _run(self, work: Work) -> None:
+        self._task = self._relay.owner.run(work, "request")
 
 
-async def read_request(route: Route, inbound: Inbound, reader: BodyReader) -> Asked:
-    """Read as much of a request as routing needs: a JSON body whole, a form up to its `model`."""
-    endpoint = route.endpoint
-    assert endpoint is not None
-    content_type = inbound.headers.get("content-type", "application/json")
-    default = route.model or DEFAULT_MODELS.get(endpoint, "")
-    if endpoint in FORMS and content_type.lower().startswith("multipart/"):
-        return await _read_form(endpoint, content_type, default, reader)
-    if "content-encoding" in inbound.headers and inbound.headers["content-encoding"] != "identity":
-        raise GatewayError(415, "a compressed request body is not accepted", code="unsupported_encoding")
-    body = JsonBody(await reader.whole())
-    model = body.get("model", str) or default
-    if not model:
-        raise BodyError("you must provide a 'model'", "model")
-    stream = body.get("stream", bool) or False
-    if not content_type.lower().startswith("application/json"):
-        content_type = "application/json"  # clients that forget it send JSON all the same
-    return Asked(endpoint, model, stream, content_type, body)
-
-
-async def _read_form(endpoint: Endpoint, content_type: str, default: str, reader: BodyReader) -> Asked:
-    form = FormScanner(boundary_of(content_type), b"model")
-    pieces = reader.pieces()
-    while form.value is None and not form.at_end:
-        try:
-            form.feed(await anext(pieces))
-        except StopAsyncIteration:
-            if not form.at_end:
-                raise BodyError("the form is not complete") from None
-    model = form.value or default
-    if not model:
-        raise BodyError("you must provide a 'model'", "model")
-    return Asked(endpoint, model, False, content_type, None, form, pieces)
-
-
-def _note(client: Client, transfer: Transfer, chosen: UsableChannel) -> None:
-    """Put what an attempt has come to into the request's record."""
-    record = client.record
-    if transfer.first_byte_at is not None:
-        record.first_byte_ms = round((transfer.first_byte_at - client.inbound.received_at) * 1000)
-    record.usage = transfer.usage
-    if transfer.cut is not None:
-        record.problem = f"cut: {without_secrets(transfer.cut.message, chosen)}"
-
-
-def without_secrets(text: str, chosen: UsableChannel) -> str:
-    """Return a provider's words without the channel's key and the provider's address."""
-    for secret in (chosen.row.key, chosen.row.base_url, urlsplit(chosen.row.base_url).netloc):
-        if secret:
-            text = text.replace(secret, "[...]")
-    return text
-
-
-def make_call(chosen: UsableChannel, asked: Asked, request_id: str) -> Call:
+def make_call(
+    chosen: UsableChannel, asked: Asked, request_id: str, credential: Credential, now: float
+) -> Call:
     """Bind a request to a channel."""
     return Call(
         request_id=request_id,
@@ -270,85 +370,14 @@ def make_call(chosen: UsableChannel, asked: Asked, request_id: str) -> Call:
         body=asked.body,
         content_type=asked.content_type,
         channel=chosen.channel,
-        credential=Credential(chosen.row.key),
-        now=time.time(),
+        credential=credential,
+        now=now,
     )
 
 
-class Upload:
-    """A form on its way to the provider, with the model's name put in where the channel has another."""
-
-    def __init__(self, asked: Asked, upstream_model: str, reader: BodyReader) -> None:
-        form, rest = asked.form, asked.rest
-        assert form is not None and rest is not None
-        mapped = form.value is not None and form.value != upstream_model
-        self._start = form.replaced(upstream_model) if mapped else bytes(form.seen)
-        self._rest = rest
-        grown = len(self._start) - len(form.seen)
-        self.length = None if reader.length is None else reader.length + grown
-
-    async def send(self, connection: Connection) -> None:
-        """Write the whole form, framed as chunks if its length is not known."""
-        await self._write(connection, self._start)
-        async for piece in self._rest:
-            await self._write(connection, piece)
-        if self.length is None:
-            await connection.write(b"0\r\n\r\n")
-
-    async def _write(self, connection: Connection, data: bytes) -> None:
-        if data:
-            await connection.write(data if self.length is not None else b"%x\r\n%b\r\n" % (len(data), data))
-
-
-async def _play(local: LocalAnswer, transfer: Transfer) -> None:
-    """Give an adapter's own answer to the client as if it came from a provider."""
-    player = _Player()
-    transfer.source = player
-    transfer.on_head(UpstreamResponse(local.status, local.headers))
-    for part in local.parts:
-        await player.may_send.wait()
-        transfer.on_body(part)
-        if local.pause_s:
-            await asyncio.sleep(local.pause_s)
-    transfer.on_end(framed=True)
-
-
-class _Player(Source):
-    def __init__(self) -> None:
-        self.may_send = asyncio.Event()
-        self.may_send.set()
-
-    def pause(self) -> None:
-        self.may_send.clear()
-
-    def resume(self) -> None:
-        self.may_send.set()
-
-    def abort(self) -> None:
-        self.may_send.clear()
-
-
-class Collected:
-    """A receiver that collects a whole answer."""
-
-    def __init__(self) -> None:
-        self._done: asyncio.Future[UpstreamResponse] = asyncio.get_running_loop().create_future()
-        self._head = UpstreamResponse(0, {})
-        self._parts: list[bytes] = []
-
-    async def response(self) -> UpstreamResponse:
-        """Wait for the answer. Raises UpstreamError if it does not come."""
-        return await self._done
-
-    def on_head(self, response: UpstreamResponse) -> None:
-        self._head = response
-
-    def on_body(self, data: bytes) -> None:
-        self._parts.append(data)
-
-    def on_end(self, framed: bool) -> None:
-        self._done.set_result(UpstreamResponse(self._head.status, self._head.headers, b"".join(self._parts)))
-
-    def on_error(self, error: UpstreamError) -> None:
-        if not self._done.done():
-            self._done.set_exception(error)
+def without_secrets(text: str, chosen: UsableChannel) -> str:
+    """Return a provider's words without the channel's key and the provider's address."""
+    for secret in (chosen.row.key, chosen.row.base_url, urlsplit(chosen.row.base_url).netloc):
+        if secret:
+            text = text.replace(secret, "[...]")
+    return text

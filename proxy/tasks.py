@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Work = Coroutine[Any, Any, None]
 
 
 class Owner:
@@ -16,11 +19,25 @@ class Owner:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def start(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+    def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Run a coroutine in the background until it ends or `close` is called."""
         task = asyncio.create_task(work, name=name)  # noqa: TID251  the one place that may
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    def run(self, work: Work, name: str) -> asyncio.Task[None] | None:
+        """Run a coroutine now; only if it has to wait does it become a task, which is returned.
+
+        Most requests find everything they need in memory and never wait, and a task with its turn of the
+        loop would cost them more than all their look-ups. As there is no task before the first wait, the
+        work may not start with what needs one: `asyncio.timeout`.
+        """
+        try:
+            waiting = work.send(None)
+        except StopIteration:
+            return None
+        return self.start(_continued(work, waiting), name)
 
     def repeat(self, work: Callable[[], Awaitable[None]], every_s: float, name: str) -> None:
         """Call `work` again and again. A failure is logged and does not end the loop."""
@@ -34,23 +51,37 @@ class Owner:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def beside(main: Coroutine[Any, Any, None], side: Coroutine[Any, Any, None]) -> bool:
-    """Run `main` to its end with `side` next to it; says whether `side` had ended by then.
+class _Continued:
+    """A coroutine that has been stopped at `waiting`, as something to await."""
 
-    A failure of either ends both and is raised. No task outlives the call.
-    """
-    tasks = [asyncio.ensure_future(main), asyncio.ensure_future(side)]
+    def __init__(self, work: Work, waiting: Any) -> None:
+        self._work = work
+        self._waiting = waiting
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        waiting = self._waiting
+        while True:
+            try:
+                result = yield waiting
+            except BaseException as exc:
+                step = _step(self._work.throw, exc)
+            else:
+                step = _step(self._work.send, result)
+            if step is None:
+                return
+            waiting = step[0]
+
+
+def _step(go_on: Callable[[Any], Any], value: Any) -> tuple[Any] | None:
+    """Let a coroutine run to its next wait and return that; None if it ended."""
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not tasks[0].done():
-            await tasks[1]
-        side_ended = tasks[1].done()
-        await tasks[0]
-        return side_ended
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return (go_on(value),)
+    except StopIteration:
+        return None
+
+
+async def _continued(work: Work, waiting: Any) -> None:
+    await _Continued(work, waiting)
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], every_s: float, name: str) -> None:

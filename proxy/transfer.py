@@ -14,23 +14,27 @@ possible. After that it ends the client's stream with an error event and without
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import re
 import time
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from ..plugins import Adapter, Call, ErrorKind, StreamTranslator, UpstreamError, UpstreamResponse, Usage
 from .answer import Answer
 from .errors import from_upstream
 from .headers import to_client
+from .tail import Tail
 
-TAIL_BYTES = 8192
+log = logging.getLogger(__name__)
+
+EVENT_STREAM = "text/event-stream"
 MAX_ERROR_BYTES = 1024 * 1024
 _HELD_BYTES = 64 * 1024
 _LINE_END = re.compile(rb"[\r\n]")
 _STREAM_FIELDS = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+_NOTHING = UpstreamResponse(0, {})
 
 
 class Source(Protocol):
@@ -47,65 +51,75 @@ class Source(Protocol):
 
 
 class Transfer:
-    """The receiver of one attempt. `wait` returns when the client's answer has ended."""
+    """The receiver of one attempt.
 
-    def __init__(self, adapter: Adapter, call: Call, answer: Answer, max_reply_bytes: int) -> None:
+    `on_done` is called once, when the client's answer has ended: with None, or with the failure of an
+    attempt that has sent nothing to the client.
+    """
+
+    __slots__ = (
+        "_adapter", "_answer", "_call", "_dropped", "_ended", "_is_stream", "_limit", "_max_reply_bytes",
+        "_on_done", "_parts", "_response", "_size", "_source", "_tail", "_take", "_translator",
+        "cut", "first_byte_at", "usage",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        call: Call,
+        answer: Answer,
+        max_reply_bytes: int,
+        on_done: Callable[[UpstreamError | None], None],
+    ) -> None:
         self._adapter = adapter
         self._call = call
         self._answer = answer
         self._max_reply_bytes = max_reply_bytes
-        self._response = UpstreamResponse(0, {})
+        self._on_done = on_done
+        self._dropped: tuple[str, ...] = ()
+        self._response = _NOTHING
         self._take: Callable[[Transfer, bytes], None] = Transfer._collect
         self._parts: list[bytes] = []
         self._size = 0
+        self._tail: Tail | None = None
         self._limit = MAX_ERROR_BYTES
         self._translator: StreamTranslator | None = None
         self._is_stream = False
-        self._is_paused = False
         self._ended = False
-        self._error: UpstreamError | None = None
-        self._wake: asyncio.Future[None] | None = None
-        self.source: Source | None = None
+        self._source: Source | None = None
         self.first_byte_at: float | None = None
         self.usage: Usage | None = None
         self.cut: UpstreamError | None = None
         """Why the client's stream ended early, if it did."""
 
-    async def wait(self, drain: Callable[[], Awaitable[None]], idle_s: float) -> None:
-        """Wait for the end. `drain` waits until the client has taken enough of what was written.
+    def set_source(self, source: Source, dropped: tuple[str, ...] = ()) -> None:
+        """Say what the pieces come from, and which fields of the request were left out for it."""
+        self._source = source
+        self._dropped = dropped
 
-        Raises UpstreamError if the attempt failed before anything was sent, TimeoutError if the client
-        takes nothing for `idle_s`.
-        """
-        while not self._ended:
-            if self._is_paused:
-                async with asyncio.timeout(idle_s):
-                    await drain()
-                self._is_paused = False
-                if self.source is not None:
-                    self.source.resume()
-            else:
-                self._wake = asyncio.get_running_loop().create_future()
-                await self._wake
-        if self._error is not None:
-            raise self._error
+    def pause(self) -> None:
+        """The client is slow: take nothing from the source for now."""
+        if self._source is not None and not self._ended:
+            self._source.pause()
+
+    def resume(self) -> None:
+        """The client has caught up."""
+        if self._source is not None and not self._ended:
+            self._source.resume()
+
+    def abandon(self) -> None:
+        """Stop without a word, if it has not ended: the client is gone, or has been answered otherwise."""
+        if not self._ended:
+            self._ended = True
+            if self._source is not None:
+                self._source.abort()
 
     # The receiver's side.
 
     def on_head(self, response: UpstreamResponse) -> None:
         self._response = response
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if not 200 <= response.status < 300:
-            return
-        if kind == "text/event-stream":
-            self._is_stream = True
-            self._take = Transfer._hold
-            if self._is_plain():
-                self._translator = self._adapter.stream(self._call, response)
-        elif kind.endswith("json") or not kind or (kind.startswith("text/") and self._call.body is not None):
-            self._limit = self._max_reply_bytes
-        else:
-            self._take = Transfer._open
+        if 200 <= response.status < 300:
+            self._guarded(Transfer._begin)
 
     def on_body(self, data: bytes) -> None:
         if self._ended:
@@ -116,20 +130,42 @@ class Transfer:
             self._take(self, data)
         except UpstreamError as error:
             self._fail(error)
+        except Exception as exc:  # the border to adapters
+            self._fail(_bug(exc))
 
     def on_end(self, framed: bool) -> None:
-        if self._ended:
-            return
-        try:
-            self._finish(framed)
-        except UpstreamError as error:
-            self._fail(error)
+        self._guarded(Transfer._finish, framed)
 
     def on_error(self, error: UpstreamError) -> None:
         if not self._ended:
             self._fail(error)
 
+    def _guarded(self, step: Callable[..., None], *values: object) -> None:
+        if self._ended:
+            return
+        try:
+            step(self, *values)
+        except UpstreamError as error:
+            self._fail(error)
+        except Exception as exc:  # the border to adapters
+            self._fail(_bug(exc))
+
     # How pieces are taken.
+
+    def _begin(self) -> None:
+        """Choose how an answer travels, from its head."""
+        response, call = self._response, self._call
+        kind = _kind(response)
+        is_events = kind == EVENT_STREAM
+        if (call.stream or is_events) and self._is_plain():
+            self._translator = self._adapter.stream(call, response)
+        if is_events or self._translator is not None:
+            self._is_stream = True
+            self._take = Transfer._hold if is_events else Transfer._open
+        elif kind.endswith("json") or not kind or (kind.startswith("text/") and call.body is not None):
+            self._limit = self._max_reply_bytes
+        else:
+            self._take = Transfer._open
 
     def _collect(self, data: bytes) -> None:
         self._size += len(data)
@@ -165,13 +201,26 @@ class Transfer:
         self._send(data)
 
     def _start(self) -> None:
-        fields = to_client(self._response.headers)
+        fields = self._fields()
         length = self._response.headers.get("content-length")
         if self._is_stream:
+            self._tail = Tail()
             fields += _STREAM_FIELDS
             length = None  # whatever the provider announced: an error event may follow its bytes
         self._answer.start(self._response.status, fields, int(length) if length else None)
         self._take = Transfer._pass
+
+    def _fields(self) -> list[tuple[str, str]]:
+        """The header fields of a 2xx answer."""
+        fields = to_client(self._response.headers)
+        if self._translator is not None and _kind(self._response) != EVENT_STREAM:
+            fields = [
+                ("content-type", EVENT_STREAM),
+                *(field for field in fields if field[0] != "content-type"),
+            ]
+        if self._dropped:
+            fields.append(("x-canalgate-dropped", ", ".join(self._dropped)))
+        return fields
 
     def _pass(self, data: bytes) -> None:
         if self._translator is not None:
@@ -182,15 +231,8 @@ class Transfer:
 
     def _send(self, data: bytes) -> None:
         self._answer.write(data)
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size > 4 * TAIL_BYTES:
-            self._parts = [self._tail()]
-            self._size = len(self._parts[0])
-        if self._answer.congested and self.source is not None:
-            self._is_paused = True
-            self.source.pause()
-            self._wake_up()
+        if self._tail is not None:
+            self._tail.add(data)
 
     # How it ends.
 
@@ -202,21 +244,19 @@ class Transfer:
         else:
             if self._take is Transfer._hold:
                 self._open_at_end()
-            if not self._answer.started:
-                self._start()
-            self._close_stream(framed)
-        self._done()
+            self._close(framed)
+        self._ended = True
+        self._on_done(None)
 
     def _reply(self) -> None:
         response = self._whole()
-        fields = to_client(response.headers)
         if not self._is_plain():
-            self._answer.send(response.status, response.body, fields)
+            self._answer.send(response.status, response.body, self._fields())
             return
         reply = self._adapter.reply(self._call, response)
         self.usage = reply.usage
-        others = [(name, value) for name, value in fields if name != "content-type"]
-        self._answer.send(response.status, reply.body, [("content-type", reply.content_type), *others])
+        fields = [field for field in self._fields() if field[0] != "content-type"]
+        self._answer.send(response.status, reply.body, [("content-type", reply.content_type), *fields])
 
     def _open_at_end(self) -> None:
         """The stream ended inside its first event, or without one."""
@@ -227,44 +267,40 @@ class Transfer:
             self._adapter.check_first_event(self._call, event)
         self._open(held)
 
-    def _close_stream(self, framed: bool) -> None:
-        if self._translator is not None:
-            rest = self._translator.close()
-            if rest:
-                self._answer.write(rest)
-            self.usage = self._translator.usage
-        if self.usage is None and self._is_stream and self._is_plain():
-            self.usage = self._adapter.usage(self._call, self._tail())
-        if self._is_stream and not framed and not self._adapter.is_complete(self._call, self._tail()):
-            raise UpstreamError(ErrorKind.FAULT, "the provider closed the connection in mid-stream")
+    def _close(self, framed: bool) -> None:
+        rest = self._translator.close() if self._translator is not None else b""
+        if not self._answer.started:
+            self._start()
+        if rest:
+            self._send(rest)
+        if self._tail is not None and self._is_plain():
+            self._read_usage(self._tail)
+            if not framed and not self._adapter.is_complete(self._call, self._tail.end()):
+                raise UpstreamError(ErrorKind.FAULT, "the provider closed the connection in mid-stream")
         self._answer.finish()
 
+    def _read_usage(self, tail: Tail) -> None:
+        if self._translator is not None:
+            self.usage = self._translator.usage
+        if self.usage is None:
+            try:
+                self.usage = self._adapter.usage(self._call, tail.end())
+            except Exception:  # the border to adapters; the answer is whole all the same
+                log.exception("adapter failed to read usage adapter=%s", self._adapter.name)
+
     def _fail(self, error: UpstreamError) -> None:
+        self._ended = True
         if self._answer.started:
             self.cut = error
-            if self.usage is None and self._is_stream:
-                self.usage = self._translator.usage if self._translator else None
-            if self._is_stream and self._is_plain():
-                self._answer.write(error_event(error, self._call.model, self._tail()))
+            if self._tail is not None and self._is_plain():
+                self._read_usage(self._tail)
+                self._answer.write(error_event(error, self._call.model, self._tail.end()))
             self._answer.cut()
-        else:
-            self._error = error
-        if self.source is not None:
-            self.source.abort()
-        self._done()
-
-    def _done(self) -> None:
-        self._ended = True
-        self._wake_up()
-
-    def _wake_up(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        if self._source is not None:
+            self._source.abort()
+        self._on_done(None if self._answer.started else error)
 
     # What was received.
-
-    def _tail(self) -> bytes:
-        return b"".join(self._parts)[-TAIL_BYTES:]
 
     def _is_plain(self) -> bool:
         """Whether the body is readable: we ask for no compression, and some hosts compress all the same."""
@@ -275,6 +311,17 @@ class Transfer:
         if self._response.status >= 300 and not self._is_plain():
             body = _unzipped(body)
         return UpstreamResponse(self._response.status, self._response.headers, body)
+
+
+def _kind(response: UpstreamResponse) -> str:
+    """The media type of an answer without its parameters."""
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _bug(exc: Exception) -> UpstreamError:
+    """A failure of the adapter itself. The log has the traceback."""
+    log.error("adapter failed", exc_info=exc)
+    return UpstreamError(ErrorKind.FAULT, f"the adapter failed: {type(exc).__name__}")
 
 
 def first_event(held: bytes) -> bytes | None:

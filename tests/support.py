@@ -25,6 +25,9 @@ from canalgate.proxy.live import Live
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, ChannelRow, Token, User
 from canalgate.proxy.vault import new_token_key
 
+fast_lane = True
+"""Which lane gateways serve requests by. The fixture `lane` of tests/e2e sets it: each test runs on both."""
+
 CUT = object()
 """In a script: close the connection here."""
 
@@ -327,7 +330,7 @@ class Gateway:
 @asynccontextmanager
 async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterator[Gateway]:
     """Run a gateway. `settings` are changes by section: `server={"max_body_bytes": 10}`."""
-    config = Config(server=Server(port=0, grace_s=2.0), data=Data(dir=str(data_dir)))
+    config = Config(server=Server(port=0, grace_s=2.0, fast_lane=fast_lane), data=Data(dir=str(data_dir)))
     for section, values in settings.items():
         changed = msgspec.structs.replace(getattr(config, section), **values)
         config = msgspec.structs.replace(config, **{section: changed})
@@ -336,7 +339,7 @@ async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterato
         key = new_token_key()
         await parts.store.add_token(make_token(parts.vault, root, "first", key, 1))
         await live.catch_up()
-        front = Front(config, live, relay)
+        front = Front(config, relay)
         sock = bind(config)
         await front.start(sock)
         try:

@@ -17,6 +17,7 @@ from ...plugins import UpstreamError
 from ..config import Config
 from ..errors import GatewayError
 from ..host import Opened, running
+from ..probe import probe
 from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
 from ..routing import pinned
 from ..snapshot import bound
@@ -137,7 +138,7 @@ async def _test(config: Config, options: argparse.Namespace) -> int:
         body = orjson.dumps({"model": model, **_TEST_BODIES[options.endpoint]})
         began = time.monotonic()
         try:
-            status, _ = await relay.probe(chosen, body, options.endpoint)
+            status, _ = await probe(relay, chosen, body, options.endpoint)
         except UpstreamError as exc:
             failure = f"({exc.kind.value}): {exc.message}"
             print(f"channel {options.id} model {model}: FAILED after {_ms(began)} ms {failure}")

@@ -6,5 +6,6 @@ docs/dependencies.md has the figures. Everything that is not a relayed request m
 
 from .connection import Connection, Receiver, StaleConnection
 from .pool import Upstream
+from .whole import ask
 
-__all__ = ["Connection", "Receiver", "StaleConnection", "Upstream"]
+__all__ = ["Connection", "Receiver", "StaleConnection", "Upstream", "ask"]

@@ -56,6 +56,12 @@ class StaleConnection(UpstreamError):
 class Connection(asyncio.Protocol):
     """Serves one exchange at a time. `reusable` tells whether another may follow."""
 
+    __slots__ = (
+        "_complete", "_drained", "_fields", "_has_length", "_head_bytes", "_head_done", "_head_told",
+        "_parser", "_pieces", "_receiver", "_status", "_transport", "_write_paused",
+        "active_at", "got_body", "got_bytes", "origin", "paused", "reusable", "used",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)

@@ -75,19 +75,15 @@ class Upstream:
         target = parse_url(request.url)
         origin = replace(target.origin, proxy=proxy) if proxy else target.origin
         body = request.body or b""
-        framing = str(len(body)) if request.body is not None else length
-        head = headers.serialize(
-            f"{request.method} {target.path} HTTP/1.1",
-            [
-                ("host", target.host_field),
-                *fields.items(),
-                ("transfer-encoding", "chunked") if framing is None else ("content-length", str(framing)),
-            ],
+        size = len(body) if request.body is not None else length
+        head = headers.request_head(
+            f"{request.method} {target.path} HTTP/1.1", (("host", target.host_field), *fields.items())
         )
+        framing = b"transfer-encoding: chunked" if size is None else b"content-length: %d" % size
         connection = (None if fresh else self._take(origin)) or await self._open(origin)
         connection.origin = origin
         self._busy.add(connection)
-        connection.send(head, body, receiver)
+        connection.send(b"%b%b\r\n\r\n" % (head, framing), body, receiver)
         return connection
 
     def release(self, connection: Connection) -> None:
@@ -108,6 +104,16 @@ class Upstream:
         return None
 
     async def _open(self, origin: Origin) -> Connection:
+        """Connect, in a task of its own: a request may come here before it has one."""
+        opening = self._owner.start(self._connect(origin), "upstream connection")
+        try:
+            return await opening
+        except asyncio.CancelledError:
+            if opening.done() and not opening.cancelled() and opening.exception() is None:
+                opening.result().abort()  # made in the very moment in which nobody wanted it any more
+            raise
+
+    async def _connect(self, origin: Origin) -> Connection:
         loop = asyncio.get_running_loop()
         tls = self._tls if origin.scheme == "https" else None
         name = origin.host if tls else None

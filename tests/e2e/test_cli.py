@@ -19,6 +19,13 @@ import pytest
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("CANALGATE_")}
 COMMAND = [sys.executable, "-m", "canalgate"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lane():
+    """A process of its own reads its own settings; once is enough."""
+
+
 CHAT = {"model": "demo", "messages": [{"role": "user", "content": "hi"}]}
 
 

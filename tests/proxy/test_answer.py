@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from canalgate.proxy.answer import HIGH_WATER, Answer
+from canalgate.proxy.answer import Answer
 from canalgate.proxy.errors import GatewayError
 from support import parse_answer
 
@@ -17,7 +17,6 @@ class Recorder(asyncio.Transport):
         super().__init__()
         self.writes = []
         self.closed = False
-        self.waiting = 0
 
     def write(self, data):
         self.writes.append(bytes(data))
@@ -27,9 +26,6 @@ class Recorder(asyncio.Transport):
 
     def close(self):
         self.closed = True
-
-    def get_write_buffer_size(self):
-        return self.waiting
 
     @property
     def sent(self):
@@ -135,12 +131,6 @@ async def test_a_start_that_fails_leaves_the_answer_open(wire):
     with pytest.raises(ValueError, match="content-type"):
         answer.start(200, [("content-type", "a\nb")])
     assert not answer.started
-
-
-@pytest.mark.parametrize(("waiting", "congested"), [(0, False), (HIGH_WATER, False), (HIGH_WATER + 1, True)])
-async def test_congestion_is_what_waits_in_the_transport(wire, waiting, congested):
-    wire.waiting = waiting
-    assert Answer(wire, "id").congested is congested
 
 
 @pytest.mark.parametrize(

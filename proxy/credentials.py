@@ -1,0 +1,69 @@
+"""What requests to a channel are signed with: the key itself, or something short-lived made from it.
+
+Kept in memory by channel; one fetch at a time, renewed before it expires, dropped when it is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from ..plugins import Channel, Credential, UpstreamRequest, UpstreamResponse
+from .snapshot import UsableChannel
+from .tasks import Owner
+from .upstream import Upstream, ask
+
+_RENEW_S = 60.0
+"""A credential is renewed this long before it expires, or at nine tenths of a shorter life."""
+
+
+class _Kept(NamedTuple):
+    channel: Channel
+    credential: Credential
+    renew_at: float
+
+
+class Credentials:
+    """The book of credentials. Leaving its context ends fetches that are under way."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._owner = Owner()
+        self._kept: dict[int, _Kept] = {}
+        self._fetches: dict[int, asyncio.Task[Credential]] = {}
+
+    async def __aenter__(self) -> Credentials:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._owner.close()
+
+    async def get(self, chosen: UsableChannel, now: float) -> Credential:
+        """Return a credential that is good at `now`. Raises UpstreamError if there is none to be had."""
+        channel = chosen.channel
+        kept = self._kept.get(channel.id)
+        if kept is not None and now < kept.renew_at and kept.channel == channel:
+            return kept.credential
+        fetch = self._fetches.get(channel.id)
+        if fetch is None:
+            request = chosen.adapter.credential_request(channel, now)
+            if request is None:
+                return self._keep(chosen, None, now)
+            fetch = self._owner.start(self._fetch(chosen, request, now), "credential")
+            self._fetches[channel.id] = fetch
+            fetch.add_done_callback(lambda _: self._fetches.pop(channel.id, None))
+        # A client that leaves must not take the credential from others who wait for it.
+        return await asyncio.shield(fetch)
+
+    def drop(self, chosen: UsableChannel) -> None:
+        """Forget a credential that was refused."""
+        self._kept.pop(chosen.channel.id, None)
+
+    async def _fetch(self, chosen: UsableChannel, request: UpstreamRequest, now: float) -> Credential:
+        return self._keep(chosen, await ask(self._upstream, request, chosen.row.proxy), now)
+
+    def _keep(self, chosen: UsableChannel, response: UpstreamResponse | None, now: float) -> Credential:
+        credential = chosen.adapter.credential(chosen.channel, response, now)
+        early = min(_RENEW_S, (credential.expires_at - now) / 10)
+        self._kept[chosen.channel.id] = _Kept(chosen.channel, credential, credential.expires_at - early)
+        return credential

@@ -1,0 +1,372 @@
+"""The fast lane: requests in the form that clients send them, served straight on the transport.
+
+llhttp parses each head. What is not plain HTTP/1.1 with a length, or is for no endpoint or page of ours,
+goes to the full lane with every byte that was read, and the connection stays there; so nothing is
+tolerated here and every refusal is worded in one place.
+
+A client that closes its sending side is taken to have left, as by most servers: a full close looks alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from enum import Enum
+from math import inf
+from typing import cast
+
+import httptools
+
+from ..answer import Answer
+from ..asked import is_form
+from ..auth import client_address
+from ..config import Config
+from ..endpoints import FORMS, Route, match
+from ..errors import GatewayError
+from ..inbound import BodyReader, Inbound, new_request_id, stalled
+from ..relay import Exchange, Relay
+from ..tasks import Owner
+
+MAX_HEAD_BYTES = 32 * 1024
+_MAX_AHEAD_BYTES = 64 * 1024
+"""What a client may send ahead of its next turn before it is no longer read from."""
+
+_SWEEP_S = 0.1
+_LINGER_S = 2.0
+_END_OF_HEAD = b"\r\n\r\n"
+_UNUSUAL = frozenset({"transfer-encoding", "expect", "upgrade", "content-encoding", "trailer", "te"})
+
+
+class FastLane:
+    """Makes the protocol of a connection, and keeps the time limits of all of them by one sweep."""
+
+    def __init__(self, config: Config, relay: Relay, full: Callable[[], asyncio.Protocol]) -> None:
+        self.settings = config.server
+        self.relay = relay
+        self.full = full
+        self.connections: set[FastConnection] = set()
+        self._owner = Owner()
+        self._empty = asyncio.Event()
+
+    def __call__(self) -> asyncio.Protocol:
+        return FastConnection(self)
+
+    def start(self) -> None:
+        """Begin to keep the time limits."""
+        self._owner.repeat(self._sweep, _SWEEP_S, "client sweep")
+
+    async def stop(self, grace_s: float) -> None:
+        """Let running requests finish for `grace_s`, then cut them."""
+        for connection in list(self.connections):
+            connection.drain()
+        try:
+            async with asyncio.timeout(grace_s):
+                while self.connections:
+                    self._empty.clear()
+                    await self._empty.wait()
+        except TimeoutError:
+            for connection in list(self.connections):
+                connection.abort()
+        await self._owner.close()
+
+    def forget(self, connection: FastConnection) -> None:
+        """A connection is no longer this lane's."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._empty.set()
+
+    async def _sweep(self) -> None:
+        now = time.monotonic()
+        for connection in [one for one in self.connections if one.deadline < now]:
+            connection.time_out()
+
+
+class _State(Enum):
+    HEAD = "waits for a head, or reads one"
+    BUSY = "a request is being served"
+    LINGER = "was answered before its body had come; what comes now is thrown away"
+
+
+class FastConnection(asyncio.Protocol):
+    """One client's connection. Serves one request at a time, the next ones wait their turn."""
+
+    __slots__ = (
+        "_ahead", "_exchange", "_fields", "_is_doubled", "_keep_alive", "_lane", "_parser", "_peer",
+        "_reader", "_state", "_target", "_transport", "_write_paused", "deadline",
+    )  # fmt: skip
+
+    def __init__(self, lane: FastLane) -> None:
+        self._lane = lane
+        self._state = _State.HEAD
+        self._exchange: Exchange | None = None
+        self._reader: _Body | None = None
+        self._ahead = b""
+        self._write_paused = False
+        self._begin_head()
+        self.deadline = inf
+
+    def _begin_head(self) -> None:
+        self._parser: httptools.HttpRequestParser | None = None
+        self._fields: dict[str, str] = {}
+        self._target = b""
+        self._is_doubled = False
+        self._keep_alive = False
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # create_server makes no other kind
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._lane.connections.add(self)
+        self.deadline = time.monotonic() + self._lane.settings.head_timeout_s
+
+    def data_received(self, data: bytes) -> None:
+        if self._state is _State.HEAD:
+            self._read_head(data)
+        elif self._state is _State.BUSY:
+            if self._reader is not None:
+                data = self._take_body(self._reader, data)
+            if data:
+                self._keep_ahead(data)
+
+    def eof_received(self) -> bool:
+        return False  # the transport closes itself; connection_lost ends the exchange
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lane.forget(self)
+        if self._exchange is not None:
+            self._exchange.leave()
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self._exchange is not None:
+            self._exchange.resume()
+
+    # A head.
+
+    def _read_head(self, data: bytes) -> None:
+        before, self._ahead = self._ahead, b""
+        seen = before + data if before else data
+        end = seen.find(_END_OF_HEAD, max(0, len(before) - len(_END_OF_HEAD) + 1))
+        end = len(seen) if end < 0 else end + len(_END_OF_HEAD)
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self)
+            self.deadline = time.monotonic() + self._lane.settings.head_timeout_s
+        try:
+            self._parser.feed_data(seen[len(before) : end] if before else seen[:end])
+        except httptools.HttpParserError:
+            self._hand_over(seen)
+            return
+        if seen.endswith(_END_OF_HEAD, 0, end):
+            self._begin_request(seen, end)
+        elif len(seen) > MAX_HEAD_BYTES:
+            self._hand_over(seen)
+        else:
+            self._ahead = seen
+
+    def on_url(self, url: bytes) -> None:
+        """Called by the parser, with a piece of the request's target."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser."""
+        key = name.decode("latin-1").lower()
+        if key in self._fields:
+            self._is_doubled = True
+        self._fields[key] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser, which forgets a message without a body before `feed_data` returns."""
+        assert self._parser is not None
+        self._keep_alive = self._parser.should_keep_alive() and not self._lane.relay.draining
+
+    def _begin_request(self, seen: bytes, end: int) -> None:
+        """A head is whole: serve its request here if it is one for this lane."""
+        route = self._route()
+        if route is None:
+            self._hand_over(seen)
+            return
+        assert self._parser is not None
+        lane, fields = self._lane, self._fields
+        received_at = time.monotonic()
+        request_id = new_request_id()
+        method = self._parser.get_method().decode()
+        answer = Answer(self._transport, request_id, keep_alive=self._keep_alive, is_head=method == "HEAD")
+        trusted = lane.settings.trusted_proxies
+        address = (
+            client_address(self._peer, fields.get("x-forwarded-for", ""), trusted) if trusted else self._peer
+        )
+        inbound = Inbound(request_id, method, self._target.decode("ascii"), fields, address, received_at)
+        reader = _Body(int(fields.get("content-length", "0")), lane.settings.max_body_bytes)
+        self._begin_head()
+        self._state = _State.BUSY
+        rest = seen[end:]
+        if rest or reader.at_end:
+            rest = self._take_body(reader, rest)
+        if not reader.at_end:
+            self._reader = reader
+        if rest:
+            self._keep_ahead(rest)
+        self._exchange = Exchange(lane.relay, route, inbound, reader, answer, self._ended)
+        self._exchange.start()
+
+    def _route(self) -> Route | None:
+        """Return where the request goes, if this lane serves it."""
+        parser, fields, path = self._parser, self._fields, self._target.partition(b"?")[0]
+        if (
+            parser is None
+            or self._is_doubled
+            or "host" not in fields
+            or parser.get_http_version() != "1.1"
+            or not path.startswith(b"/")
+            or b"%" in path
+            or not path.isascii()
+            or not _UNUSUAL.isdisjoint(fields)
+        ):
+            return None
+        self._target = path
+        try:
+            route = match(parser.get_method().decode(), path.decode())
+        except GatewayError:
+            return None
+        if route.endpoint in FORMS and is_form(fields.get("content-type", "")):
+            return None
+        if ("content-length" in fields) is (route.endpoint is None):
+            return None
+        return route
+
+    def _hand_over(self, seen: bytes) -> None:
+        """Give the connection to the full lane, as if it had been there from the start."""
+        self._lane.forget(self)
+        protocol = self._lane.full()
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(seen)
+
+    # A body, and what comes behind it.
+
+    def _take_body(self, reader: _Body, data: bytes) -> bytes:
+        """Give a body its bytes; returns those that are no longer its own."""
+        rest = reader.feed(data)
+        if reader.at_end:
+            self._reader = None
+            self.deadline = inf
+        else:
+            self.deadline = time.monotonic() + self._lane.settings.body_idle_s
+        return rest
+
+    def _keep_ahead(self, data: bytes) -> None:
+        self._ahead += data
+        if len(self._ahead) > _MAX_AHEAD_BYTES:
+            self._transport.pause_reading()
+
+    # How a request ends, and the connection.
+
+    def _ended(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        assert exchange is not None
+        if self._transport.is_closing():
+            return
+        if not exchange.answer.keep_alive or self._reader is not None:
+            self._close()
+            return
+        self._state = _State.HEAD
+        now, settings = time.monotonic(), self._lane.settings
+        # A client may still be taking the end of its answer, and has as long for that as for any other part.
+        self.deadline = now + (settings.send_idle_s if self._write_paused else settings.keepalive_s)
+        if self._ahead:
+            # In the next turn: answers that need no provider would otherwise nest in each other.
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._transport.is_closing() or self._state is not _State.HEAD:
+            return
+        data, self._ahead = self._ahead, b""
+        self._transport.resume_reading()
+        self._read_head(data)
+
+    def _close(self) -> None:
+        """Close once all is sent. A body still on its way is read first, or the answer may be lost."""
+        if self._reader is None:
+            self._transport.close()
+            return
+        self._state = _State.LINGER
+        self._reader = None
+        self._ahead = b""
+        self._transport.resume_reading()
+        self.deadline = time.monotonic() + _LINGER_S
+
+    def time_out(self) -> None:
+        """The deadline is over."""
+        self.deadline = inf
+        if self._reader is not None and self._exchange is not None:
+            self._reader.fail(stalled())
+        else:
+            self._transport.abort()
+
+    def drain(self) -> None:
+        """Close as soon as no request is being served."""
+        if self._exchange is not None:
+            self._exchange.answer.keep_alive = False
+        else:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+
+class _Body(BodyReader):
+    """A body of known length, collected. Its reader is a request's step, its feeder the connection."""
+
+    __slots__ = ("_error", "_missing", "_pieces", "_waiter")
+
+    def __init__(self, length: int, max_bytes: int) -> None:
+        super().__init__(length, max_bytes)
+        self._missing = length
+        self._pieces: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: GatewayError | None = None
+
+    @property
+    def at_end(self) -> bool:
+        return self._missing == 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what belongs to the body and return the rest."""
+        mine = data if len(data) <= self._missing else data[: self._missing]
+        self._missing -= len(mine)
+        self._pieces.append(mine)
+        if self._missing == 0:
+            self._wake()
+        return data[len(mine) :] if len(mine) < len(data) else b""
+
+    def fail(self, error: GatewayError) -> None:
+        """The rest will not come."""
+        self._error = error
+        self._wake()
+
+    async def whole(self) -> bytes:
+        while self._missing and self._error is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self._error is not None:
+            raise self._error
+        pieces, self._pieces = self._pieces, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        yield await self.whole()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,36 @@
+"""Play an answer that an adapter gives by itself, as if it came from a provider."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..plugins import LocalAnswer, UpstreamResponse
+from .transfer import Transfer
+
+
+async def play(local: LocalAnswer, transfer: Transfer) -> None:
+    """Hand the parts to a transfer at their pace, and no faster than the client takes them."""
+    player = _Player()
+    transfer.set_source(player)
+    transfer.on_head(UpstreamResponse(local.status, local.headers))
+    for part in local.parts:
+        await player.may_send.wait()
+        transfer.on_body(part)
+        if local.pause_s:
+            await asyncio.sleep(local.pause_s)
+    transfer.on_end(framed=True)
+
+
+class _Player:
+    def __init__(self) -> None:
+        self.may_send = asyncio.Event()
+        self.may_send.set()
+
+    def pause(self) -> None:
+        self.may_send.clear()
+
+    def resume(self) -> None:
+        self.may_send.set()
+
+    def abort(self) -> None:
+        self.may_send.clear()

@@ -1,0 +1,55 @@
+"""Ask a provider for a whole answer: what is not relayed to a client (credentials, tests, model lists)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ...plugins import ErrorKind, UpstreamError, UpstreamRequest, UpstreamResponse
+from ..headers import to_upstream
+from .pool import Upstream
+
+MAX_BYTES = 8 * 1024 * 1024
+
+
+async def ask(upstream: Upstream, request: UpstreamRequest, proxy: str = "") -> UpstreamResponse:
+    """Send a request on a fresh connection and collect its answer, whatever its status.
+
+    Raises UpstreamError if none comes or it is larger than MAX_BYTES.
+    """
+    collected = _Collected()
+    connection = await upstream.send(
+        request, to_upstream({}, request.headers), collected, proxy=proxy, fresh=True
+    )
+    try:
+        return await collected.done
+    finally:
+        upstream.release(connection)
+
+
+class _Collected:
+    """A receiver that collects."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[UpstreamResponse] = asyncio.get_running_loop().create_future()
+        self._head = UpstreamResponse(0, {})
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def on_head(self, response: UpstreamResponse) -> None:
+        self._head = response
+
+    def on_body(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > MAX_BYTES:
+            self.on_error(UpstreamError(ErrorKind.FAULT, "the provider's answer is too long"))
+        else:
+            self._parts.append(data)
+
+    def on_end(self, framed: bool) -> None:
+        if not self.done.done():
+            head = self._head
+            self.done.set_result(UpstreamResponse(head.status, head.headers, b"".join(self._parts)))
+
+    def on_error(self, error: UpstreamError) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
