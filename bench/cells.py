@@ -133,7 +133,7 @@ TRANSLATED = Cell("translated", "event", 50, 50, events=200, pace_us=10_000, kin
 """Streams of another provider, translated; the table `translated`."""
 
 COUNTED = (
-    (Cell("count-json", "JSON request, 2 KB", 50, 1), Cell("count-json", "JSON request, 2 KB", 350, 1)),
+    (Cell("count-json", "JSON request, 2 KB", 50, 1), Cell("count-json", "JSON request, 2 KB", 550, 1)),
     (Cell("count-event", "streamed event", 1, 1, events=500, kind="step"),
      Cell("count-event", "streamed event", 1, 1, events=2500, kind="step")),
     (Cell("count-hidden", "streamed event, usage hidden", 1, 1, events=500, kind="step", hides_usage=True),
