@@ -54,7 +54,7 @@ class Cell:
     @property
     def spread_us(self) -> int:
         """Streams with a pace start evenly over one pace, or their events would come all at once."""
-        return min(self.pace_us, 500_000)
+        return min(self.pace_us, 1_500_000)
 
     def body(self) -> bytes:
         """Return the request's body, keys in the order of OpenAI's library: the model after the messages."""

@@ -53,6 +53,7 @@ if __name__ == "__main__":
         host="127.0.0.1",
         port=int(sys.argv[1]),
         access_log=None,
+        backlog=4096,
         print=None,
         loop=uvloop.new_event_loop(),
     )
