@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types guards bench setup system clean
+.PHONY: run test lint types guards bench bench-peers bench-count bench-system setup system clean
 
 run: $(VENV)/.run
 	$(BIN)/canalgate serve
@@ -19,13 +19,27 @@ lint: setup
 # mypy takes the package's name from its folder, whatever the checkout is called.
 types: setup
 	mkdir -p .cache && ln -sfn .. .cache/canalgate
-	cd .cache && ../$(BIN)/mypy --config-file ../setup.cfg -p canalgate.proxy -p canalgate.adapters -p canalgate.plugins
+	cd .cache && ../$(BIN)/mypy --config-file ../setup.cfg -p canalgate.proxy -p canalgate.adapters -p canalgate.plugins \
+	  -p canalgate.bench
 
 guards: setup
 	$(BIN)/pytest -q tests/guards
 
+# Options go in BENCH: make bench BENCH="--quick --targets canalgate,nginx".
 bench: setup
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/run.py $(BENCH)
+
+# The same with other AI gateways, installed into the user's cache.
+bench-peers: setup
+	$(BIN)/python bench/run.py --peers $(BENCH)
+
+# Instructions and system calls; fails when one is over its budget. COUNT=--write makes a new budget.
+bench-count: setup
+	$(BIN)/python bench/count.py $(COUNT)
+
+# The proxies and tools that measuring needs, installed where we may; what is missing is left out with a line.
+bench-system: setup
+	$(BIN)/python bench/machine.py
 
 setup: $(VENV)/.dev
 

@@ -6,6 +6,7 @@ It checks a token and reads the model as a gateway must, and does nothing else.
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
 
 import orjson
 import uvloop
@@ -35,7 +36,7 @@ async def relay(request: web.Request) -> web.StreamResponse:
         return response
 
 
-async def session(app: web.Application):
+async def session(app: web.Application) -> AsyncIterator[None]:
     """One client session for the life of the server."""
     async with ClientSession(connector=TCPConnector(limit=0), auto_decompress=False) as made:
         app[SESSION] = made
@@ -43,7 +44,7 @@ async def session(app: web.Application):
 
 
 if __name__ == "__main__":
-    application = web.Application()
+    application = web.Application(client_max_size=2**30)
     application[UPSTREAM] = f"http://127.0.0.1:{sys.argv[2]}"
     application.cleanup_ctx.append(session)
     application.router.add_post("/{path:.*}", relay)
@@ -52,6 +53,7 @@ if __name__ == "__main__":
         host="127.0.0.1",
         port=int(sys.argv[1]),
         access_log=None,
+        backlog=4096,
         print=None,
         loop=uvloop.new_event_loop(),
     )

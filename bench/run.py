@@ -1,120 +1,131 @@
-"""`make bench`: CPU per JSON request and per streamed event, beside the plain aiohttp way.
+"""`make bench`: what canalgate costs, beside other proxies and gateways, as markdown tables.
 
-Both gateways run at the same time and are asked in turn, A B A B; what is compared is the CPU time the
-kernel has charged to each process, as a ratio inside each round. Absolute figures depend on the machine.
+A cheap provider answers, a checking client asks, gateways run on one core and both of those on another.
+See docs/speed.md for the method.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import re
-import socket
-import statistics
-import subprocess
+import argparse
+import signal
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-CELLS = (
-    # name, model, clients, requests each, units of work per request
-    ("JSON request, 2 KB in, 1 KB out", "json", 16, 150, 1),
-    ("streamed event, 200 a stream, 5 ms apart", "stream-200-5", 30, 1, 200),
-)
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
+from canalgate.bench import measure, report, translate
+from canalgate.bench.cells import CELLS, MAIN
+from canalgate.bench.gateway import Gateway, Site, Target
+from canalgate.bench.machine import BenchError, allow_many_files, install_missing
+from canalgate.bench.ours import OURS, VARIANTS
+from canalgate.bench.peers import PEERS, install
+from canalgate.bench.provider import provider
+from canalgate.bench.proxies import PROXIES
+
+EXTRA = ("latency", "memory", "translated")
+"""Tables that are no row of the table of CPU time; named like cells."""
+
+ORDINARY = (OURS, *PROXIES)
+BY_NAME = {target.name.lower(): target for target in (*ORDINARY, *PEERS, *VARIANTS)}
+BASES = ("nginx", "haproxy", "aiohttp", "canalgate")
+"""What others are compared with: the first of these that is there."""
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait(port: int) -> None:
-    end = time.monotonic() + 15
-    while time.monotonic() < end:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise SystemExit(f"nothing listens on port {port}")
-
-
-def _cpu_s(pid: int) -> float:
-    """CPU seconds of a process, all threads, to the nanosecond."""
-    tasks = Path(f"/proc/{pid}/task")
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e9
-
-
-def _pinned(core: int, command: list[str], **options: object) -> subprocess.Popen[str]:
-    cores = sorted(os.sched_getaffinity(0))
-    chosen = cores[min(core, len(cores) - 1)]
-    return subprocess.Popen(["taskset", "-c", str(chosen), *command], text=True, **options)
-
-
-def _canalgate(folder: str, port: int, upstream: int) -> tuple[subprocess.Popen[str], str]:
-    command = [sys.executable, "-m", "canalgate"]
-    quiet = {**os.environ, "CANALGATE_LOG__LEVEL": "warning"}
-    options = {"cwd": folder, "stdout": subprocess.PIPE, "env": quiet}
-    process = _pinned(0, [*command, "serve", "--port", str(port)], **options)
-    _wait(port)
-    key = ""
-    while not (found := re.search(r"sk-\w{48}", key)):
-        key = process.stdout.readline()
-    models = ",".join(cell[1] for cell in CELLS)
-    address = f"http://127.0.0.1:{upstream}/v1"
-    # The plain way does not ask for usage, so for equal work neither does this channel.
-    channel = ["--name", "bench", "--base-url", address, "--models", models, "--option", "ask_usage=off"]
-    subprocess.run([*command, "channel", "add", *channel], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return process, found[0]
-
-
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    upstream, ours, plain = _free_port(), _free_port(), _free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        processes = [_pinned(1, [sys.executable, str(HERE / "upstream.py"), str(upstream)])]
-        _wait(upstream)
-        gateway, key = _canalgate(folder, ours, upstream)
-        reference = _pinned(0, [sys.executable, str(HERE / "reference.py"), str(plain), str(upstream)])
-        processes += [gateway, reference]
-        try:
-            _wait(plain)
-            print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {ROUNDS} rounds\n")
-            print("| unit of work | canalgate us | plain aiohttp us | ratio, median (min..max) |")
-            print("| --- | --- | --- | --- |")
-            for cell in CELLS:
-                print(_row(cell, key, (ours, gateway.pid), (plain, reference.pid)), flush=True)
-            resident = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{gateway.pid}/status").read_text())
-            print(f"\ncanalgate resident after the run: {int(resident[1]) / 1024:.0f} MB")
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait()
+    options = _options(arguments)
+    allow_many_files()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
+    install_missing(("nginx", "haproxy"))
+    if options.peers:
+        install()
+    present = _present([BY_NAME[name] for name in options.targets])
+    print(report.surroundings(options.rounds), flush=True)
+    with tempfile.TemporaryDirectory(prefix="canalgate-bench-") as folder:
+        with provider(Path(folder)) as site:
+            with ExitStack() as stack:
+                gateways = [gateway for target in present if (gateway := _started(target, site, stack))]
+                _running(options, site, gateways)
+            if "memory" in options.cells:
+                names = {gateway.name for gateway in gateways}
+                chosen = [target for target in present if target.name in names]
+                rows = measure.memory(site, chosen, min(3, options.rounds))
+                _show("Memory", report.plain(rows, [target.name for target in chosen]))
+        if "translated" in options.cells:
+            _show("Translated streams", report.translated(translate.translated(Path(folder), options.rounds)))
 
 
-def _row(
-    cell: tuple[str, str, int, int, int], key: str, ours: tuple[int, int], plain: tuple[int, int]
-) -> str:
-    name, model, clients, count, units = cell
-    used: dict[int, list[float]] = {ours[0]: [], plain[0]: []}
-    for number in range(ROUNDS + 1):
-        for port, pid in (ours, plain) if number % 2 else (plain, ours):
-            before = _cpu_s(pid)
-            arguments = [str(port), key, model, str(clients), str(count)]
-            load = _pinned(1, [sys.executable, str(HERE / "load.py"), *arguments])
-            if load.wait() != 0:
-                raise SystemExit(f"{name}: the load failed; no figure")
-            if number:  # the first round warms up
-                used[port].append((_cpu_s(pid) - before) * 1e6 / (clients * count * units))
-    ratios = [a / b for a, b in zip(used[ours[0]], used[plain[0]], strict=True)]
-    a, b = (statistics.median(values) for values in used.values())
-    spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})"
-    return f"| {name} | {a:.0f} | {b:.0f} | {spread} |"
+def _started(target: Target, site: Site, stack: ExitStack) -> Gateway | None:
+    try:
+        return stack.enter_context(target.start(site))
+    except BenchError as exc:
+        print(f"left out: {target.name}: {exc}", flush=True)
+        return None
+
+
+def _running(options: argparse.Namespace, site: Site, gateways: Sequence[Gateway]) -> None:
+    """Measure what needs all gateways to be up."""
+    names = [gateway.name for gateway in gateways]
+    base = next(name for name in (*BASES, *names) if name in names)
+    rows = []
+    for cell in CELLS:
+        if cell.key in options.cells:
+            print(f"{cell.key} ...", file=sys.stderr, flush=True)
+            rows.append(measure.cpu(gateways, cell, site.folder, options.rounds))
+    others = [target.name for target in PEERS if target.name in names]
+    if rows:
+        _show("CPU time per unit of work", report.times(rows, names, base))
+    if rows and others and "canalgate" in names:
+        _show("The same, beside canalgate", report.times(rows, ["canalgate", *others], "canalgate"))
+    if "latency" in options.cells:
+        _show(
+            "Delay at low load", report.added(measure.low_load(site, gateways, options.rounds), names, base)
+        )
+
+
+def _present(wanted: Sequence[Target]) -> list[Target]:
+    """The targets that can be started; a line for each that cannot."""
+    missing = {target.name: target.missing() for target in wanted}
+    for name, why in missing.items():
+        if why:
+            print(f"left out: {name} {why}", flush=True)
+    return [target for target in wanted if not missing[target.name]]
+
+
+def _show(title: str, table: str) -> None:
+    print(f"\n**{title}**\n\n{table}", flush=True)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    cells = [*(cell.key for cell in CELLS), *EXTRA]
+    parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the two main rows, in under a minute")
+    parser.add_argument("--cells", type=_list(cells), metavar="A,B", help=f"some of: {', '.join(cells)}")
+    names = list(BY_NAME)
+    parser.add_argument("--targets", type=_list(names), metavar="A,B", help=f"some of: {', '.join(names)}")
+    parser.add_argument("--rounds", type=int, help="rounds that count (default 7, 3 with --quick)")
+    parser.add_argument("--peers", action="store_true", help="install other AI gateways first")
+    options = parser.parse_args(arguments)
+    options.cells = options.cells or ([cell.key for cell in MAIN] if options.quick else cells)
+    ordinary = ORDINARY if options.quick else (*ORDINARY, *PEERS)
+    options.targets = options.targets or [target.name.lower() for target in ordinary]
+    options.rounds = options.rounds or (3 if options.quick else 7)
+    return options
+
+
+def _list(known: Sequence[str]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        chosen = text.lower().split(",")
+        if unknown := sorted(set(chosen) - set(known)):
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are: {', '.join(known)}")
+        return chosen
+
+    return parse
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BenchError as exc:
+        sys.exit(f"bench: {exc}")
