@@ -42,7 +42,7 @@ class Credentials:
         """Return a credential that is good at `now`. Raises UpstreamError if there is none to be had."""
         channel = chosen.channel
         kept = self._kept.get(channel.id)
-        if kept is not None and now < kept.renew_at and kept.channel == channel:
+        if kept is not None and now < kept.renew_at and (kept.channel is channel or kept.channel == channel):
             return kept.credential
         fetch = self._fetches.get(channel.id)
         if fetch is None:

@@ -154,14 +154,18 @@ class Transfer:
         if tail is None or self._ended or not self._answer.chunked:
             self.on_body(data)
             return
-        if self._translator is not None:
-            sent = self._translated(data)
-            if sent is not data:
-                if sent:
-                    self._send(sent)
-                return
-        self._answer.write_framed(framed, len(data))
-        tail.add(data)
+        try:
+            sent = data if self._translator is None else self._translator.feed(data)
+        except UpstreamError as error:
+            self._fail(error)
+        except Exception as exc:  # the border to adapters
+            self._fail(_bug(exc))
+        else:
+            if sent is data:
+                self._answer.write_framed(framed, len(data))
+                tail.add(data)
+            elif sent:
+                self._send(sent)
 
     def on_end(self, framed: bool) -> None:
         self._guarded(Transfer._finish, framed)
@@ -179,17 +183,6 @@ class Transfer:
             self._fail(error)
         except Exception as exc:  # the border to adapters
             self._fail(_bug(exc))
-
-    def _translated(self, data: bytes) -> bytes:
-        """Feed the translator. What is nothing new comes back as the same object."""
-        assert self._translator is not None
-        try:
-            return self._translator.feed(data)
-        except UpstreamError as error:
-            self._fail(error)
-        except Exception as exc:  # the border to adapters
-            self._fail(_bug(exc))
-        return b""
 
     # How pieces are taken.
 

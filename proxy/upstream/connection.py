@@ -17,12 +17,14 @@ import httptools
 from ...plugins import ErrorKind, UpstreamError, UpstreamResponse
 
 MAX_HEAD_BYTES = 64 * 1024
-_LONGEST_SIZE = 6
-_plain_size = re.compile(rb"[0-9A-Fa-f]{1,6}").fullmatch
-_MOST_SIZES = 10_000
-_sizes: dict[bytes, int] = {}
-"""Chunk sizes by the bytes that state them: parsing them anew costs as much as all else about a chunk."""
+_CRLF = b"\r\n"
+_PREFIX = 4
+_MOST_FRAMES = 10_000
+_size_line = re.compile(rb"([0-9A-Fa-f]{1,6})\r\n").match
+_frames: dict[bytes, tuple[int, int]] = {}
+"""By the first bytes of a chunk: where its data begins, and how long it is as a whole."""
 
+_NO_FRAME = (0, 0)
 _WITHOUT_LENGTH = frozenset({"content-length", "transfer-encoding"})
 
 
@@ -174,13 +176,9 @@ class Connection(asyncio.Protocol):
         if self._at_boundary:
             # Nearly always a provider's event is one chunk in one read, and needs no parser to be seen as
             # one. llhttp stays where it was: before the next chunk.
-            start = data.find(b"\r\n", 0, _LONGEST_SIZE + 2)
-            line = data[:start]
-            size = _sizes.get(line)
-            if size is None:
-                size = _size_of(line)
-            if size and len(data) == start + size + 4 and data.endswith(b"\r\n"):
-                receiver.on_chunk(data, start + 2)
+            start, size = _frames.get(data[:_PREFIX]) or _frame(data)
+            if size == len(data) and data[-2:] == _CRLF and data[start - 2 : start] == _CRLF:
+                receiver.on_chunk(data, start)
                 return
         self._parse(receiver, data)
 
@@ -303,9 +301,16 @@ class Connection(asyncio.Protocol):
         receiver.on_end(framed)
 
 
-def _size_of(line: bytes) -> int:
-    """Return the size that a chunk states, 0 for what is no plain number, which llhttp may judge."""
-    size = int(line, 16) if _plain_size(line) else 0
-    if len(_sizes) < _MOST_SIZES:
-        _sizes[line] = size
-    return size
+def _frame(data: bytes) -> tuple[int, int]:
+    """Return where the data of a chunk begins and how long the chunk is, from its first line.
+
+    Zeros for anything but a plain size, which llhttp may judge. Short sizes are remembered: up to three
+    digits are all within the prefix, and what follows them is looked at each time.
+    """
+    match = _size_line(data)
+    if match is None or not (size := int(match[1], 16)):
+        return _NO_FRAME
+    frame = match.end(), match.end() + size + len(_CRLF)
+    if match.end() <= _PREFIX + 1 and len(_frames) < _MOST_FRAMES:
+        _frames[data[:_PREFIX]] = frame
+    return frame
