@@ -349,7 +349,7 @@ class Exchange:
         record.usage = transfer.usage
         if transfer.cut is not None:
             problem = without_secrets(transfer.cut.message, self._candidates[self._at])
-            record.problem = f"cut: {problem}"
+            record.problem = f"cut: {transfer.cut.kind.value}: {problem}"
 
     def _stalled(self) -> None:
         self.record.problem = "the client took nothing for too long"

@@ -7,74 +7,12 @@ from canalgate.adapters import BUILTIN
 from canalgate.plugins.manager import PluginManager
 from canalgate.proxy.conformance import SPLITS, cases, channel_for, differences, kit, replay
 from canalgate.proxy.conformance.subject import subject
-from recordings import RECORDINGS
-
-OPENAI_COMPATIBLE = {
-    "openai", "chatglm-openai-api", "cerebras", "deepseek", "groq", "huggingface-router", "llama-cpp",
-    "mistral", "openrouter", "perplexity", "ppio", "ppio-novita", "quirks", "siliconflow", "spark",
-    "together", "vllm", "xai", "xinference",
-}  # fmt: skip
-
-UNRECORDED = ("hunyuan", "doubao", "baichuan", "stepfun", "yi", "ai360", "nvidia", "github", "lm-studio")
-
-PROVIDERS = {
-    "openai": OPENAI_COMPATIBLE,
-    "cohere": {"cohere"},
-    "dashscope": {"dashscope-native"},
-    "hunyuan-native": {"tencent-hunyuan"},
-    "ollama-native": {"ollama"},
-    "coze": {"coze"},
-    "dify": {"dify"},
-    "azure": {"azure-openai"},
-    "chatglm": {"zhipu-v3"},
-    "demo": set(),
-    "anthropic": {"anthropic"},
-    "gemini": {"gemini"},
-    "bedrock": {"bedrock"},
-    "wenxin": {"wenxin"},
-    "qianfan": {"qianfan-v2"},
-    "zhipu": {"zhipu-v4"},
-    "ppio": {"ppio"},
-    "novita": {"ppio-novita"},
-    "siliconflow": {"siliconflow"},
-    "dashscope-compatible": {"dashscope-compatible"},
-    "deepseek": {"deepseek"},
-    "moonshot": {"moonshot"},
-    "minimax": {"minimax"},
-    "spark": {"spark"},
-    "openrouter": {"openrouter"},
-    "groq": {"groq"},
-    "mistral": {"mistral"},
-    "xai": {"xai"},
-    "together": {"together"},
-    "perplexity": {"perplexity"},
-    "cerebras": {"cerebras"},
-    "huggingface": {"huggingface-router"},
-    "ollama": {"ollama"},
-    "vllm": {"vllm"},
-    "xinference": {"xinference"},
-    "llama-cpp": {"llama-cpp"},
-    "chatglm-openai-api": {"chatglm-openai-api"},
-    **{name: set() for name in UNRECORDED},
-}
-"""The recorded providers of each adapter; one that is not named here is not built in."""
-
-OPENAI_APIS = {"chat.completions", "completions", "embeddings", "moderations", "images.generations",
-               "rerank", "responses", "models"}  # fmt: skip
-
-APIS = {"openai": OPENAI_APIS, "ollama": OPENAI_APIS, "ollama-native": {"ollama.chat"}}
-"""The interfaces of an adapter, where its providers have others too."""
+from recorded_providers import APIS, PROVIDERS, cases_of
 
 WIRE = Path(__file__).resolve().parents[1] / "wire"
 
 ADAPTERS = PluginManager(BUILTIN).adapters
-PAIRS = [
-    (name, case)
-    for name in sorted(ADAPTERS)
-    if PROVIDERS.get(name)
-    for case in (cases(RECORDINGS, PROVIDERS[name]) if RECORDINGS.is_dir() else ())
-    if case.api in APIS.get(name, {case.api})
-]
+PAIRS = [(name, case) for name in sorted(ADAPTERS) for case in cases_of(name)]
 
 
 def test_every_built_in_adapter_is_in_the_table():
