@@ -202,10 +202,6 @@ class Exchange:
             self._task.cancel()
         self._end()
 
-    def fail(self, error: GatewayError) -> None:
-        """The request cannot be read to its end."""
-        self._fail(error)
-
     # From the request to the provider.
 
     def _prepared(self, asked: Asked, principal: auth.Principal) -> tuple[Asked, LocalAnswer | None]:
