@@ -146,7 +146,7 @@ class AnthropicAdapter(ForeignAdapter):
         said = Failure(failure.message, code=failure.type)
         return classify_coded({failure.type: verdict}, said, status, headers, now)
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         return UpstreamRequest(f"{self.root(channel)}/models?limit=1000", self.auth(credential), method="GET")
 
     def model_names(self, response: UpstreamResponse) -> tuple[str, ...]:

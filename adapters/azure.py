@@ -162,7 +162,7 @@ class AzureAdapter(OpenAIAdapter):
     def credential(self, channel: Channel, response: UpstreamResponse | None, now: float) -> Credential:
         return Credential(channel.key) if response is None else _token(response, now)
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         return None  # what Azure lists is its catalogue, not what the resource has deployed
 
     def auth(self, call: Call) -> Mapping[str, str]:

@@ -167,13 +167,13 @@ class BedrockAdapter(ForeignAdapter):
         found = (precise for pattern, precise in _MESSAGES if pattern.search(failure.message))
         return classify_coded({failure.code: next(found, verdict)}, failure, status, headers, now)
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         root = self.root(channel)
-        if not _HOST.match(root) or (_access_key(channel.key) and credential.expires_at == inf):
+        if not _HOST.match(root):
             return None
         url = root.replace("bedrock-runtime", "bedrock", 1) + "/foundation-models?byOutputModality=TEXT"
         made = UpstreamRequest(url, {}, method="GET")
-        return _authorized(made, channel, credential, credential.expires_at - _SIGNED_FOR_S)
+        return _authorized(made, channel, credential, now)
 
     def model_names(self, response: UpstreamResponse) -> tuple[str, ...]:
         models = objects(json_object(response).get("modelSummaries"))

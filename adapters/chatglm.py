@@ -55,6 +55,7 @@ class ChatGLMAdapter(ForeignAdapter):
     title = "ChatGLM (Zhipu v3)"
     base_url = "https://open.bigmodel.cn/api/paas/v3/model-api"
     endpoints = frozenset({"chat/completions", "embeddings"})
+    embedding_inputs = 1
     key_help = "API key of the form id.secret"
     options: ClassVar[tuple[Option, ...]] = (bigmodel.signing(_SIGNED), fields.UNSUPPORTED)
     models = (

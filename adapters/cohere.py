@@ -97,6 +97,7 @@ class CohereAdapter(ForeignAdapter):
     title = "Cohere"
     base_url = "https://api.cohere.com"
     endpoints = frozenset({"chat/completions", "embeddings", "rerank"})
+    embedding_inputs = 96
     options = (UNSUPPORTED, INPUT_TYPE)
     models = ("command-a-03-2025", "command-r7b-12-2024", "embed-v4.0", "rerank-v3.5")
     codes = CODES
@@ -104,7 +105,7 @@ class CohereAdapter(ForeignAdapter):
     def root(self, channel: Channel) -> str:
         return super().root(channel).removesuffix("/v2").removesuffix("/v1")
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         url = f"{self.root(channel)}/v1/models?page_size=1000"
         return UpstreamRequest(url, self.auth(credential), method="GET")
 

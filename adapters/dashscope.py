@@ -123,11 +123,12 @@ class DashScopeAdapter(ForeignAdapter):
     title = "Alibaba DashScope (native)"
     base_url = "https://dashscope.aliyuncs.com/api/v1"
     endpoints = frozenset({"chat/completions", "embeddings", "rerank"})
+    embedding_inputs = 10
     options = (UNSUPPORTED, WAY, INCREMENTS)
     models = ("qwen-plus", "qwen-max", "qwen-turbo", "qwen-vl-max", "text-embedding-v4", "gte-rerank-v2")
     codes = CODES
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         """The list is that of the compatible interface, which is at the same host."""
         root = self.root(channel)
         if not root.endswith("/api/v1"):

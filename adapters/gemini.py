@@ -128,7 +128,7 @@ class GeminiAdapter(ForeignAdapter):
         if value.get("error"):
             raise error_in(value, call.now, response.headers)
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         url = f"{self.root(channel)}/models?pageSize=1000"
         return UpstreamRequest(url, self.auth(credential), method="GET")
 

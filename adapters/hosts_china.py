@@ -119,8 +119,6 @@ HOSTS: tuple[Preset, ...] = (
         key_help="API key (sk-...)",
         renames=MAX_TOKENS,
         one_choice=True,
-        # "Rate limit": under load a connection stays open for up to ten minutes before the answer begins.
-        first_byte_s=600.0,
     ),
     # platform.moonshot.cn/docs, "Chat", "Errors".
     Preset(

@@ -108,6 +108,7 @@ class HunyuanAdapter(ForeignAdapter):
     title = "Tencent Hunyuan (native)"
     base_url = "https://hunyuan.tencentcloudapi.com"
     endpoints = frozenset({"chat/completions", "embeddings"})
+    embedding_inputs = 200
     key_help = "SecretId|SecretKey"
     models = ("hunyuan-turbos-latest", "hunyuan-t1-latest", "hunyuan-vision", "hunyuan-embedding")
     codes = CODES

@@ -85,7 +85,7 @@ class OllamaAdapter(ForeignAdapter):
         root = super().root(channel)
         return root.removesuffix("/v1").removesuffix("/api")
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         return UpstreamRequest(f"{self.root(channel)}/api/tags", self.auth(credential), method="GET")
 
     def model_names(self, response: UpstreamResponse) -> tuple[str, ...]:

@@ -63,11 +63,10 @@ class Preset:
     thoughts: str = "reasoning_content"
     short_ids: bool = False
     embedding_inputs: int = 0
-    first_byte_s: float = 0.0
 
 
 _STATED = ("name", "title", "base_url", "endpoints", "models", "key_help", "codes", "unsupported",
-           "models_path", "embedding_inputs", "first_byte_s")  # fmt: skip
+           "models_path", "embedding_inputs")  # fmt: skip
 """What a row and an adapter call by the same name."""
 
 _THOUGHTS = "reasoning_content"

@@ -22,9 +22,6 @@ from .presets import (
     PresetAdapter,
 )
 
-LOADING_S = 300.0
-"""Seconds that a server may need until its first token, with a model to load."""
-
 # docs.ollama.com, "Errors": the type of a 404 is a model that has not been pulled.
 _OLLAMA = coded((ErrorKind.MODEL, MODEL_NOT_FOUND, "not_found_error"))
 
@@ -43,7 +40,6 @@ SERVERS: tuple[Preset, ...] = (
         renames=MAX_TOKENS,
         one_choice=True,
         thoughts="reasoning",
-        first_byte_s=LOADING_S,
     ),
     # docs.vllm.ai, "OpenAI-compatible server".
     Preset(
@@ -53,7 +49,6 @@ SERVERS: tuple[Preset, ...] = (
         TEXT | EMBEDDINGS | RERANK | RESPONSES | TRANSCRIPTION,
         key_help="",
         codes=_VLLM,
-        first_byte_s=LOADING_S,
     ),
     # inference.readthedocs.io, "API reference". Models are the ids under which they were launched.
     Preset(
@@ -63,7 +58,6 @@ SERVERS: tuple[Preset, ...] = (
         TEXT | EMBEDDINGS | RERANK | IMAGES | SPEECH | TRANSCRIPTION,
         key_help="",
         renames=MAX_TOKENS,
-        first_byte_s=LOADING_S,
     ),
     # github.com/ggml-org/llama.cpp, tools/server/README.md.
     Preset(
@@ -72,7 +66,6 @@ SERVERS: tuple[Preset, ...] = (
         "http://localhost:8080/v1",
         TEXT | EMBEDDINGS | RERANK | RESPONSES,
         key_help="",
-        first_byte_s=LOADING_S,
     ),
     # lmstudio.ai/docs, "OpenAI compatibility endpoints".
     Preset(
@@ -83,7 +76,6 @@ SERVERS: tuple[Preset, ...] = (
         key_help="",
         renames=MAX_TOKENS,
         one_choice=True,
-        first_byte_s=LOADING_S,
     ),
     # github.com/THUDM/ChatGLM3, openai_api_demo/api_server.py: chat, embeddings in the later ones, models.
     Preset(
@@ -97,7 +89,6 @@ SERVERS: tuple[Preset, ...] = (
         ranges={"temperature": (0.01, 1.0)},
         one_choice=True,
         asks_usage=False,
-        first_byte_s=LOADING_S,
     ),
 )
 

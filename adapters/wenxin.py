@@ -105,6 +105,7 @@ class WenxinAdapter(ForeignAdapter):
     title = "Baidu Wenxin V1 (ends 2026-08-31, newcomers take Baidu Qianfan)"
     base_url = f"https://aip.baidubce.com{_ROOT}"
     endpoints = frozenset({"chat/completions", "embeddings", "images/generations", "rerank"})
+    embedding_inputs = 16
     key_help = (
         "API Key and Secret Key of an application with a bar between them: ak|sk. Or a ready access token. "
         "Baidu switches this API off on 2026-08-31: for its cloud choose Baidu Qianfan, "

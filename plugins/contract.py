@@ -226,6 +226,9 @@ class Adapter(ABC):
     options: ClassVar[tuple[Option, ...]] = ()
     models: ClassVar[tuple[str, ...]] = ()
     """Suggestions for a new channel, nothing more."""
+    embedding_inputs: int = 0
+    """The most inputs the provider takes in one embeddings request, 0 for any number. The gateway splits
+    a request that has more and joins the answers."""
 
     def check(self, channel: Channel) -> None:
         """Raise ValueError with a message for the operator if the channel cannot work. Called on save."""
@@ -245,7 +248,7 @@ class Adapter(ABC):
         """
         return Credential(channel.key)
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         """Say how to ask which models there are; None if the provider has no list."""
         return None
 

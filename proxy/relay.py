@@ -22,7 +22,7 @@ import msgspec
 
 from ..plugins import BodyError, Call, Credential, Draft, ErrorKind, LocalAnswer, Reject, UpstreamError
 from ..plugins.hooks import Hooks
-from . import auth, headers, pages, routing
+from . import auth, batches, headers, pages, routing
 from .access_log import AccessLog, Record, caller_of
 from .answer import Answer
 from .asked import Asked, read_request
@@ -240,6 +240,12 @@ class Exchange:
         transfer = self._transfer = Transfer(
             adapter, call, self.answer, limit, self._transferred, relay.hooks
         )
+        if parts := batches.parts_of(call, adapter.embedding_inputs):
+            reply = await batches.ask_parts(relay.upstream, chosen, parts)
+            self.record.usage = reply.usage
+            self.answer.send(200, reply.body, [("content-type", reply.content_type)])
+            self._end()
+            return
         local = adapter.answer(call)
         if local is not None:
             await play(local, transfer)

@@ -147,9 +147,8 @@ class Transfer:
         except Exception as exc:  # the border to adapters
             self._fail(_bug(exc))
 
-    def on_chunk(self, framed: bytes, start: int) -> None:
+    def on_chunks(self, framed: bytes, data: bytes) -> None:
         """Pass a piece on in the frame it came in, where nothing in it changes."""
-        data = framed[start:-2]
         tail = self._tail
         if tail is None or self._ended or not self._answer.chunked:
             self.on_body(data)

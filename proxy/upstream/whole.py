@@ -45,8 +45,8 @@ class _Collected:
         else:
             self._parts.append(data)
 
-    def on_chunk(self, framed: bytes, start: int) -> None:
-        self.on_body(framed[start:-2])
+    def on_chunks(self, framed: bytes, data: bytes) -> None:
+        self.on_body(data)
 
     def on_end(self, framed: bool) -> None:
         if not self.done.done():

@@ -68,7 +68,7 @@ def test_a_channel_with_nothing_but_a_key_works():
 
 
 def test_models_are_asked_for_with_the_same_key():
-    request = ADAPTER.models_request(Channel(1, "c", "", "k"), Credential("k"))
+    request = ADAPTER.models_request(Channel(1, "c", "", "k"), Credential("k"), 1.0)
     assert (request.method, request.url) == ("GET", "https://api.anthropic.com/v1/models?limit=1000")
     assert request.headers["x-api-key"] == "k"
 

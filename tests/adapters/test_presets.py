@@ -101,7 +101,7 @@ def test_a_body_that_needs_no_change_is_the_same_object(name):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_the_models_are_listed_where_the_host_has_its_list(name):
-    request = ADAPTERS[name].models_request(Channel(1, "c", "", "sk-k"), Credential("sk-k"))
+    request = ADAPTERS[name].models_request(Channel(1, "c", "", "sk-k"), Credential("sk-k"), 1.0)
     base, path, *_ = ROWS[name]
     root = "/".join(base.split("/")[:3])
     assert (request.url if request else None) == (f"{root}{path}" if path else None)
@@ -134,11 +134,6 @@ def test_a_key_is_wanted_only_by_hosts_that_have_accounts(name):
 @pytest.mark.parametrize("name", NAMED)
 def test_a_proxy_of_ones_own_in_front_may_have_the_key(name):
     ADAPTERS[name].check(Channel(1, "c", "http://proxy.internal/v1", ""))
-
-
-@pytest.mark.parametrize("name", NAMED)
-def test_a_server_of_ones_own_may_load_a_model_first(name):
-    assert (ADAPTERS[name].first_byte_s >= 60) is (name in LOCAL or name == "deepseek")
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -179,7 +174,7 @@ def test_another_region_keeps_the_odd_places():
 
 def test_github_wants_its_version_named():
     assert ADAPTERS["github"].request(call("github")).headers["x-github-api-version"] == "2022-11-28"
-    listed = ADAPTERS["github"].models_request(Channel(1, "c", "", "k"), Credential("k"))
+    listed = ADAPTERS["github"].models_request(Channel(1, "c", "", "k"), Credential("k"), 1.0)
     assert listed.headers["x-github-api-version"] == "2022-11-28"
 
 

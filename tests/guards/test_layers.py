@@ -18,7 +18,7 @@ FLOORS = {
     "logs": 2, "auth": 2, "routing": 2, "transfer": 2, "asked": 2, "store.store": 2, "upstream.connection": 2,
     "store": 3, "upstream.pool": 3, "pages": 3, "playback": 3,
     "upstream.whole": 4, "live": 4, "access_log": 3,
-    "upstream": 5, "credentials": 6, "upload": 6,
+    "upstream": 5, "credentials": 6, "upload": 6, "batches": 6,
     # The conformance kit.
     "conformance.outcome": 0, "conformance.splits": 0, "conformance.report": 0, "conformance.shape": 0,
     "conformance.cases": 1, "conformance.responses": 1, "conformance.compose": 2, "conformance.replay": 2,
