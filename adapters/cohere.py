@@ -26,7 +26,6 @@ from ..plugins import (
     Usage,
     hookimpl,
 )
-from . import rerank
 from .chat import (
     completion,
     embeddings,
@@ -41,7 +40,8 @@ from .chat import (
 from .failures import CONTENT_FILTER, CONTEXT_LENGTH, Failure, Verdict
 from .fields import CHAT_FIELDS, EMBEDDING_FIELDS, UNSUPPORTED, clamped, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, json_object, objects, text
-from .usage import read_usage
+from .parts import rerank
+from .parts.usage import read_usage
 
 FINISH_REASONS: Mapping[str, str] = {
     "COMPLETE": "stop",

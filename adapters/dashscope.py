@@ -27,7 +27,6 @@ from ..plugins import (
     UpstreamResponse,
     hookimpl,
 )
-from . import rerank
 from .chat import (
     completions,
     embeddings,
@@ -42,8 +41,9 @@ from .chat import (
 from .failures import CONTENT_FILTER, MODEL_NOT_FOUND, Failure, Verdict, coded, read_failure
 from .fields import CHAT_FIELDS, EMBEDDING_FIELDS, UNSUPPORTED, clamped, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, json_object, objects, text
+from .parts import rerank
+from .parts.usage import read_usage
 from .sse import SSEDecoder
-from .usage import read_usage
 
 FINISH_REASONS: Mapping[str, str] = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
 """Source: "DashScope API reference", `output.choices[].finish_reason`; "null", a text, until the end."""

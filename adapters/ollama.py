@@ -38,7 +38,7 @@ from .chat import (
 from .fields import CHAT_FIELDS, EMBEDDING_FIELDS, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, json_object, objects, text
 from .ndjson import LineDecoder
-from .usage import read_usage
+from .parts.usage import read_usage
 
 FINISH_REASONS: Mapping[str, str] = {"stop": "stop", "length": "length", "load": "stop", "unload": "stop"}
 """Source: "Chat", `done_reason`, which old servers leave out."""

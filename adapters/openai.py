@@ -33,9 +33,9 @@ from ..plugins import (
 )
 from .failures import NO_CODES, Failure, Verdict, classify, failure_in, read_failure, status_in
 from .fields import reshaped
-from .tidy import tidy_answer
-from .tidystream import TidyStream, as_events
-from .usage import UsageFilter, last_usage
+from .parts.tidy import tidy_answer
+from .parts.tidystream import TidyStream, as_events
+from .parts.usage import UsageFilter, last_usage
 
 _ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 _WITH_STREAM_OPTIONS = frozenset({"chat/completions", "completions"})

@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from canalgate.adapters.anthropic import AnthropicAdapter
+from canalgate.adapters.anthropic.adapter import AnthropicAdapter
 from canalgate.plugins import Channel, Credential, ErrorKind, UpstreamError, UpstreamResponse, Usage
 from canalgate.proxy.conformance import SPLITS, differences, replay
 from wired import NOW, call, chat, composed, deltas, failed, streamed, whole

@@ -6,8 +6,8 @@ from urllib.parse import parse_qs
 
 import orjson
 import pytest
-from canalgate.adapters.azure import AzureAdapter
-from canalgate.adapters.usage import UsageFilter
+from canalgate.adapters.azure.adapter import AzureAdapter
+from canalgate.adapters.parts.usage import UsageFilter
 from canalgate.plugins import (
     Call,
     Channel,

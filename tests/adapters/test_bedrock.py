@@ -5,7 +5,7 @@ from zlib import crc32
 
 import orjson
 import pytest
-from canalgate.adapters.bedrock import FINISH_REASONS, BedrockAdapter
+from canalgate.adapters.bedrock.adapter import FINISH_REASONS, BedrockAdapter
 from canalgate.plugins import Channel, ErrorKind, UpstreamError, UpstreamResponse, Usage
 from canalgate.proxy.conformance import SPLITS, differences, replay
 from wired import NOW, call, chat, composed, deltas, failed, streamed, whole

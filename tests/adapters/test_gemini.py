@@ -5,7 +5,7 @@ import struct
 
 import orjson
 import pytest
-from canalgate.adapters.gemini import FINISH_REASONS, GeminiAdapter
+from canalgate.adapters.gemini.adapter import FINISH_REASONS, GeminiAdapter
 from canalgate.plugins import Channel, Credential, ErrorKind, UpstreamError, UpstreamResponse, Usage
 from canalgate.proxy.conformance import SPLITS, differences, replay
 from wired import call, chat, composed, deltas, failed, streamed, whole

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 from canalgate.adapters.openai import OpenAIAdapter, trim_base_url
-from canalgate.adapters.usage import UsageFilter
+from canalgate.adapters.parts.usage import UsageFilter
 from canalgate.plugins import (
     BodyError,
     Call,

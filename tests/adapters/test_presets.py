@@ -4,8 +4,10 @@ import orjson
 import pytest
 import strict
 import support
-from canalgate.adapters import hosts, hosts_china, servers
-from canalgate.adapters.presets import PresetAdapter, short_id
+from canalgate.adapters.presets.china import CHINESE_HOSTS
+from canalgate.adapters.presets.hosts import HOSTS
+from canalgate.adapters.presets.preset import PresetAdapter, short_id
+from canalgate.adapters.presets.servers import SERVERS
 from canalgate.plugins import (
     BodyError,
     Call,
@@ -20,7 +22,7 @@ from canalgate.plugins import (
 from canalgate.proxy.conformance import SPLITS, Case, cases, replay
 from recordings import RECORDINGS
 
-PRESETS = (*hosts.HOSTS, *hosts_china.HOSTS, *servers.SERVERS)
+PRESETS = (*HOSTS, *CHINESE_HOSTS, *SERVERS)
 ADAPTERS = {preset.name: PresetAdapter(preset) for preset in PRESETS}
 
 ROWS = {
@@ -58,7 +60,7 @@ ROWS = {
     "lm-studio": ("http://localhost:1234/v1", "/v1/models", True, 0),
     "chatglm-openai-api": ("http://localhost:8000/v1", "/v1/models", False, 0),
 }  # fmt: skip
-LOCAL = {preset.name for preset in servers.SERVERS}
+LOCAL = {preset.name for preset in SERVERS}
 NAMED = [pytest.param(name, id=name) for name in ROWS]
 
 
