@@ -42,8 +42,8 @@ FOLDERS = {
 }
 """The adapter of a folder of tests/wire, where they differ in name."""
 
-FIRST = ("openai", "ppio", "siliconflow", "deepseek", "dashscope-compatible", "moonshot", "zhipu", "openrouter",
-         "anthropic", "gemini", "azure", "ollama", "vllm")  # fmt: skip
+FIRST = ("openai", "ppio", "siliconflow", "deepseek", "dashscope-compatible", "moonshot", "zhipu",
+         "openrouter", "anthropic", "gemini", "azure", "ollama", "vllm")  # fmt: skip
 """What README.md names."""
 
 RECORDED, COMPOSED, SENT, LOCAL, NONE = "recorded", "composed", "sent", "itself", "–"
@@ -110,7 +110,7 @@ class Evidence:
 
 @cache
 def beside() -> dict[str, Evidence]:
-    """Return what the recordings beside the checkout say of each adapter; empty where they are not at hand."""
+    """Return what the recordings say of each adapter; empty where they are not at hand."""
     return {name: _evidence(list(cases_of(name))) for name in ADAPTERS} if RECORDINGS.is_dir() else {}
 
 

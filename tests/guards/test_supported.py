@@ -1,7 +1,7 @@
 """The tables of providers say what the adapters and their cases say."""
 
-import supported
 import pytest
+import supported
 from supported import ADAPTERS, END, FOLDERS, PAGE, README, Evidence, full, on_page, renewed, short
 
 
