@@ -29,6 +29,8 @@ class FilterResults(StreamTranslator):
     `after` takes what this one returns.
     """
 
+    needs_body = False
+
     def __init__(self, strip: bool, after: StreamTranslator | None = None) -> None:
         self._strip = strip
         self._after = after

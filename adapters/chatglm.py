@@ -117,6 +117,8 @@ class ChatGLMStream(StreamTranslator):
     is returned first, and the next call raises, however the bytes were cut.
     """
 
+    needs_body = False
+
     def __init__(self, adapter: ChatGLMAdapter, call: Call, response: UpstreamResponse) -> None:
         self._adapter = adapter
         self._now = call.now

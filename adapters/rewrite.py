@@ -78,6 +78,8 @@ class ChunkRewriter(StreamTranslator):
     `after` takes what this one returns, such as a UsageFilter.
     """
 
+    needs_body = False
+
     def __init__(
         self,
         rule: Rule,

@@ -42,6 +42,8 @@ class TidyStream(StreamTranslator):
     may not expect.
     """
 
+    needs_body = False
+
     def __init__(
         self, call: Call, failure_in: Callable[[Json], UpstreamError | None], *, hides_usage: bool = False
     ) -> None:

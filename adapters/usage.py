@@ -83,6 +83,8 @@ class UsageFilter(StreamTranslator):
     That event has usage and no choices. Lines are held until they end, so that no part of it escapes.
     """
 
+    needs_body = False
+
     def __init__(self) -> None:
         self._line = b""
         self._skip_blank = False

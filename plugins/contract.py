@@ -197,6 +197,9 @@ class StreamTranslator(ABC):
     """What the client gets, whatever the provider's stream is made of."""
     usage: Usage | None = None
     """What the stream said about usage so far."""
+    needs_body: ClassVar[bool] = True
+    """Whether the request's body is looked at after the stream has begun. Bodies are large and streams are
+    long: where nobody needs it, it is let go as soon as the request cannot be sent again."""
 
     @abstractmethod
     def feed(self, data: bytes) -> bytes:

@@ -253,6 +253,8 @@ class Transfer:
         length = self._response.headers.get("content-length")
         if self._is_stream:
             self._tail = Tail()
+            if self._call.body is not None and (self._translator is None or not self._translator.needs_body):
+                self._call.body.release()
             fields += _STREAM_FIELDS
             length = None  # whatever the provider announced: an error event may follow its bytes
         self._answer.start(self._response.status, fields, int(length) if length else None)
