@@ -12,8 +12,19 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import orjson
 
-from ..plugins import Call, ErrorKind, Json, JsonBody, Reply, UpstreamError, Usage
+from ..plugins import (
+    Call,
+    ErrorKind,
+    Json,
+    JsonBody,
+    Reply,
+    UpstreamError,
+    UpstreamRequest,
+    UpstreamResponse,
+    Usage,
+)
 from .snapshot import UsableChannel
+from .transfer import bug
 from .upstream import Upstream, ask
 
 AT_ONCE = 4
@@ -40,43 +51,77 @@ def parts_of(call: Call, most: int) -> list[Call]:
     ]
 
 
-async def ask_parts(upstream: Upstream, chosen: UsableChannel, parts: Sequence[Call]) -> Reply:
-    """Ask for every part and return the joined answer. Raises UpstreamError if one of them fails."""
+async def ask_parts(
+    upstream: Upstream, chosen: UsableChannel, parts: Sequence[Call], max_bytes: int
+) -> tuple[Reply, tuple[str, ...]]:
+    """Ask for every part; return the joined answer and the names of fields that were left out.
+
+    Raises UpstreamError if a part fails, or if all answers together have more than `max_bytes`.
+    """
     turns = asyncio.Semaphore(AT_ONCE)
+    requests = [chosen.adapter.request(call) for call in parts]
+    left = max_bytes
 
-    async def ask_one(call: Call) -> Reply:
+    async def ask_one(call: Call, request: UpstreamRequest) -> Reply:
+        nonlocal left
         async with turns:
-            response = await ask(upstream, chosen.adapter.request(call), chosen.row.proxy)
-        if not 200 <= response.status < 300:
-            raise chosen.adapter.error(call, response)
-        return chosen.adapter.reply(call, response)
+            response = await ask(upstream, request, chosen.row.proxy, left)
+        left -= len(response.body)
+        if left < 0:
+            raise UpstreamError(ErrorKind.FAULT, f"the provider's answers have more than {max_bytes} bytes")
+        return _read(chosen, call, response)
 
-    tasks = [asyncio.ensure_future(ask_one(call)) for call in parts]
+    tasks = [asyncio.ensure_future(ask_one(*one)) for one in zip(parts, requests, strict=True)]
     try:
-        return _joined(parts, await asyncio.gather(*tasks))
+        return _joined(parts, await asyncio.gather(*tasks)), requests[0].dropped
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _read(chosen: UsableChannel, call: Call, response: UpstreamResponse) -> Reply:
+    try:
+        if not 200 <= response.status < 300:
+            raise chosen.adapter.error(call, response)
+        return chosen.adapter.reply(call, response)
+    except UpstreamError:
+        raise
+    except Exception as exc:  # the border to adapters
+        raise bug(exc) from exc
+
+
 def _joined(parts: Iterable[Call], replies: Iterable[Reply]) -> Reply:
     """Put the answers of the parts behind each other, counted through and with their usage added up."""
     whole: Json = {}
     data: list[Json] = []
-    usage = Usage()
+    usage: Usage | None = None
     for call, reply in zip(parts, replies, strict=True):
         answer = _object(reply.body)
-        vectors = answer.get("data")
-        if not isinstance(vectors, list) or len(vectors) != _inputs(call):
-            raise UpstreamError(ErrorKind.FAULT, "the provider's answer has not one vector for each input")
         whole = whole or answer
         begun = len(data)
-        data += [{**vector, "index": begun + at} for at, vector in enumerate(vectors)]
+        data += [{**vector, "index": begun + at} for at, vector in enumerate(_vectors(answer, _inputs(call)))]
         if reply.usage is not None:
-            usage = Usage(usage.prompt_tokens + reply.usage.prompt_tokens)
-    counted = {"prompt_tokens": usage.prompt_tokens, "total_tokens": usage.prompt_tokens}
-    return Reply(orjson.dumps({**whole, "data": data, "usage": counted}), usage)
+            usage = Usage((usage.prompt_tokens if usage else 0) + reply.usage.prompt_tokens)
+    whole = {**whole, "data": data}
+    if usage is not None:
+        whole["usage"] = {"prompt_tokens": usage.prompt_tokens, "total_tokens": usage.prompt_tokens}
+    return Reply(orjson.dumps(whole), usage)
+
+
+def _vectors(answer: Json, count: int) -> list[Json]:
+    """Return an answer's vectors in the order of the inputs. Raises UpstreamError if they are not `count`.
+
+    Their `index` decides; where a host counts none, or states the same for all, the order they came in does.
+    """
+    vectors = answer.get("data")
+    if isinstance(vectors, list) and len(vectors) == count and all(isinstance(one, dict) for one in vectors):
+        places = [one.get("index") for one in vectors]
+        if all(place == places[0] for place in places):
+            return vectors
+        if all(type(place) is int for place in places) and sorted(places) == list(range(count)):
+            return sorted(vectors, key=lambda one: int(one["index"]))
+    raise UpstreamError(ErrorKind.FAULT, "the provider's answer has not one vector for each input")
 
 
 def _object(body: bytes) -> Json:

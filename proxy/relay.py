@@ -241,10 +241,7 @@ class Exchange:
             adapter, call, self.answer, limit, self._transferred, relay.hooks
         )
         if parts := batches.parts_of(call, adapter.embedding_inputs):
-            reply = await batches.ask_parts(relay.upstream, chosen, parts)
-            self.record.usage = reply.usage
-            self.answer.send(200, reply.body, [("content-type", reply.content_type)])
-            self._end()
+            transfer.give(*await batches.ask_parts(relay.upstream, chosen, parts, limit))
             return
         local = adapter.answer(call)
         if local is not None:

@@ -80,6 +80,9 @@ FAILURES = {
     "no json": (json_answer(b"nonsense"), 502),
     "a vector too few": (json_answer({"object": "list", "data": []}), 502),
     "data of another kind": (json_answer({"object": "list", "data": {"a": 1}}), 502),
+    "vectors of another kind": (json_answer({"object": "list", "data": [1] * LIMIT}), 502),
+    "two vectors of one input": (json_answer({"data": [{"index": 0}] * (LIMIT - 1) + [{"index": 7}]}), 502),
+    "an error in a 200": (json_answer({"error": {"message": "oops", "code": 500}}), 502),
 }
 
 
@@ -104,6 +107,93 @@ async def test_the_whole_goes_to_the_next_channel(tmp_path, provider):
         await gateway.add_channel(second, "m", type="dashscope-compatible", priority=1)
         answer = await ask(gateway, numbers(35))
     assert (answer.status, len(answer.json["data"]), len(second.asked)) == (200, 35, 4)
+
+
+async def test_an_answer_that_the_adapter_cannot_read_goes_to_the_next_channel(tmp_path, provider):
+    """Cohere's own shape, with a number where its vectors belong."""
+    provider.says(json_answer({"embeddings": {"float": 7}}))
+    async with support.provider() as second, support.gateway(tmp_path) as gateway:
+        second.script = lambda asked: (vectors(asked),)
+        await gateway.add_channel(provider, "m", type="cohere", priority=2)
+        await gateway.add_channel(second, "m", priority=1)
+        answer = await ask(gateway, numbers(97))
+    assert (answer.status, len(answer.json["data"]), len(second.asked)) == (200, 97, 1)
+
+
+async def test_vectors_go_by_their_index_in_whatever_order_they_come(embedding, provider):
+    def answer(asked):
+        data = [{"index": at, "embedding": [float(text)]} for at, text in enumerate(asked.json["input"])]
+        return (json_answer({"object": "list", "data": data[::-1]}),)
+
+    provider.script = answer
+    got = await ask(embedding, numbers(25))
+    assert [vector["embedding"] for vector in got.json["data"]] == [[float(n)] for n in range(25)]
+    assert [vector["index"] for vector in got.json["data"]] == list(range(25))
+
+
+async def test_no_usage_is_made_up(embedding, provider):
+    provider.script = lambda asked: (
+        json_answer({"data": [{"embedding": [1.0]} for _ in asked.json["input"]]}),
+    )
+    assert "usage" not in (await ask(embedding, numbers(15))).json
+
+
+def large(asked):
+    """A vector of a hundred thousand bytes for each input."""
+    vector = [0.123456789012345] * 6000
+    return (
+        json_answer({"data": [{"index": i, "embedding": vector} for i in range(len(asked.json["input"]))]}),
+    )
+
+
+async def test_parts_may_be_as_large_as_any_answer(tmp_path, provider):
+    """256 inputs a part at Doubao, about 26 MB."""
+    provider.script = large
+    async with support.gateway(tmp_path) as gateway:
+        await gateway.add_channel(provider, "m", type="doubao")
+        answer = await ask(gateway, numbers(257))
+    assert (answer.status, len(answer.json["data"])) == (200, 257)
+
+
+async def test_parts_are_together_no_larger_than_any_answer(tmp_path, provider):
+    provider.script = large
+    async with support.gateway(tmp_path, upstream={"max_reply_bytes": 2_500_000}) as gateway:
+        await gateway.add_channel(provider, "m", type="dashscope-compatible")
+        answers = [await ask(gateway, numbers(20)), await ask(gateway, numbers(30))]
+    assert [answer.status for answer in answers] == [200, 502]
+
+
+FILTER = """
+from canalgate.plugins import AnswerFilter, hookimpl
+
+class Renamed(AnswerFilter):
+    def whole(self, body):
+        return body.replace(b'"list"', b'"filtered"')
+
+@hookimpl
+def filter_answer(call):
+    return Renamed()
+"""
+
+
+async def test_plugins_filter_the_joined_answer(tmp_path, provider):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "renamed.py").write_text(FILTER)
+    provider.script = lambda asked: (vectors(asked),)
+    async with support.gateway(tmp_path) as gateway:
+        await gateway.add_channel(provider, "m", type="dashscope-compatible")
+        answer = await ask(gateway, numbers(15))
+    assert (answer.json["object"], len(answer.json["data"])) == ("filtered", 15)
+
+
+async def test_what_was_left_out_of_the_parts_is_told(tmp_path, provider):
+    provider.script = lambda asked: (
+        json_answer({"embeddings": {"float": [[1.0]] * len(asked.json["texts"])}}),
+    )
+    async with support.gateway(tmp_path) as gateway:
+        await gateway.add_channel(provider, "m", type="cohere")
+        answer = await ask(gateway, numbers(97), user="u")
+    assert (answer.status, answer.headers.get("x-canalgate-dropped")) == (200, "user")
 
 
 async def test_too_many_inputs_are_refused_before_anything_is_asked(embedding, provider):
