@@ -38,7 +38,7 @@ async def model_names(relay: Relay, chosen: UsableChannel) -> tuple[str, ...] | 
     now = time.time()
     try:
         credential = await relay.credentials.get(chosen, now)
-        request = chosen.adapter.models_request(chosen.channel, credential)
+        request = chosen.adapter.models_request(chosen.channel, credential, now)
         if request is None:
             return None
         response = await ask(relay.upstream, request, chosen.row.proxy)

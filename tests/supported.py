@@ -42,8 +42,8 @@ FOLDERS = {
 }
 """The adapter of a folder of tests/wire, where they differ in name."""
 
-FIRST = ("openai", "ppio", "siliconflow", "deepseek", "dashscope-compatible", "moonshot", "zhipu",
-         "openrouter", "anthropic", "gemini", "azure", "ollama", "vllm")  # fmt: skip
+FIRST = ("openai", "ppio", "siliconflow", "deepseek", "dashscope-compatible", "moonshot", "qianfan", "wenxin",
+         "zhipu", "chatglm", "openrouter", "anthropic", "gemini", "azure", "ollama", "vllm")  # fmt: skip
 """What README.md names."""
 
 RECORDED, COMPOSED, SENT, LOCAL, NONE = "recorded", "composed", "sent", "itself", "–"
@@ -220,7 +220,7 @@ def _groups(adapter: Adapter) -> Iterator[str]:
 
 def _lists(adapter: Adapter) -> str:
     channel = replace(channel_for(adapter), base_url=adapter.base_url)
-    return "yes" if adapter.models_request(channel, credential_for(adapter, channel)) else NONE
+    return "yes" if adapter.models_request(channel, credential_for(adapter, channel), NOW) else NONE
 
 
 def full(page: str) -> str:
@@ -231,9 +231,21 @@ def full(page: str) -> str:
     return _table(head, [row(adapter, known.get(name, nothing)) for name, adapter in ADAPTERS.items()])
 
 
-def short() -> str:
-    """Return the short table."""
-    return _table(["provider", "`--type`", "default base URL"], [_names(ADAPTERS[name]) for name in FIRST])
+def short(page: str) -> str:
+    """Return the short table: what cases show of the first providers, how many cases, what else they serve."""
+    cells = {line[1].strip("`"): line for line in _rows(full(page))}
+    head = ["provider", "`--type`", "shown by cases", "also serves", "cases"]
+    rows = []
+    for name in FIRST:
+        line = cells[name]
+        shown = [thing for thing, word in zip(PROOFS, line[3:], strict=False) if word in (RECORDED, COMPOSED)]
+        count = sum(map(int, line[-1].split(" / ")))
+        rows.append([line[0], line[1], ", ".join(shown) or NONE, line[-3], str(count)])
+    return _table(head, rows)
+
+
+def _rows(table: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -253,4 +265,4 @@ def renewed(page: str, table: str) -> str:
 if __name__ == "__main__":
     text = PAGE.read_text("utf-8")
     PAGE.write_text(renewed(text, full(text)), "utf-8")
-    README.write_text(renewed(README.read_text("utf-8"), short()), "utf-8")
+    README.write_text(renewed(README.read_text("utf-8"), short(text)), "utf-8")

@@ -17,7 +17,7 @@ def test_the_page_says_what_the_recordings_say(recordings):
 
 def test_the_short_table_is_what_make_table_makes():
     page = README.read_text("utf-8")
-    assert page == renewed(page, short())
+    assert page == renewed(page, short(PAGE.read_text("utf-8")))
 
 
 def test_a_clone_without_recordings_makes_the_same_page(monkeypatch):
