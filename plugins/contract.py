@@ -51,7 +51,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A configured way to a provider, as far as an adapter needs to know it."""
+    """A configured way to a provider, as far as an adapter needs to know it.
+
+    The demo that stands in while no channel is configured has the id 0.
+    """
 
     id: int
     name: str

@@ -39,8 +39,10 @@ class Hooks:
     def refresh(self) -> None:
         """Look again at who implements what: a plugin came or went."""
         for hook in (*PER_REQUEST, "register_commands", "register_routes", "lifespan"):
-            # pluggy calls the last registered first; here the order is that of loading.
-            self._implementations[hook] = list(getattr(self._manager.hook, hook).get_hookimpls())
+            # pluggy calls the last registered first; here the order is that of loading, and what is
+            # marked `tryfirst` or `trylast` stands at the ends.
+            found = getattr(self._manager.hook, hook).get_hookimpls()
+            self._implementations[hook] = sorted(found, key=lambda one: one.trylast - one.tryfirst)
         self.prepares = bool(self._implementations["prepare_request"])
         self.filters_answers = bool(self._implementations["filter_answer"])
         self.observes = bool(self._implementations["on_usage"])
@@ -78,6 +80,7 @@ class Hooks:
         for implementation in self._implementations["prepare_request"]:
             self._call(implementation, draft=draft, caller=caller)
             if draft.answer is not None:
+                draft.answered_by = implementation.plugin_name
                 return
 
     def filters(self, call: Call) -> list[AnswerFilter]:

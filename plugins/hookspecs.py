@@ -1,8 +1,9 @@
 """Every hook of the gateway. A plugin implements one by a function of that name marked `@hookimpl`.
 
-An implementation names only the parameters it wants. Per-request hooks are called from the event loop:
-they must not block. One that fails is logged and the others still run; a plugin that has failed three
-times is taken out of service.
+An implementation names only the parameters it wants. They are called in the order in which plugins were
+loaded; one marked `@hookimpl(tryfirst=True)` or `@hookimpl(trylast=True)` goes before or after these.
+Per-request hooks are called from the event loop: they must not block. One that fails is logged and the
+others still run; a plugin that has failed three times is taken out of service.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def lifespan(host: Host) -> AbstractAsyncContextManager[None] | None:
 def prepare_request(draft: Draft, caller: Caller) -> None:
     """Look at a request, change it, answer it, or raise Reject.
 
-    When: per request, after its key was found good, before a channel is chosen. Since: 1.0.
+    Once one has answered, the others are not asked: whoever answers goes last, so that the others can
+    still reject. When: per request, after its key was found good, before a channel is chosen. Since: 1.0.
     """
 
 

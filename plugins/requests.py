@@ -13,13 +13,17 @@ from .contract import Adapter, Endpoint, Headers, LocalAnswer, StreamTranslator,
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks: a token, its user, and the group whose channels and prices are theirs."""
+    """Who asks: a token, its user, and the group whose channels and prices are theirs.
+
+    `pin` is the channel an administrator has chosen for this one request, by its id.
+    """
 
     token_id: int
     token_name: str
     user_id: int
     user_name: str
     group: str
+    pin: int | None = None
 
 
 class Reject(Exception):
@@ -38,7 +42,7 @@ class Draft:
     `headers` are the client's, names in lower case, with its key in them: keep them to yourself.
     """
 
-    __slots__ = ("_body", "answer", "endpoint", "headers", "model", "request_id", "stream")
+    __slots__ = ("_body", "answer", "answered_by", "endpoint", "headers", "model", "request_id", "stream")
 
     def __init__(
         self,
@@ -57,6 +61,8 @@ class Draft:
         self._body = body
         self.answer: LocalAnswer | None = None
         """Set it to answer without any provider."""
+        self.answered_by = ""
+        """Name of the plugin that did; the gateway fills it in."""
 
     @property
     def body(self) -> JsonBody | None:
@@ -98,6 +104,7 @@ class UsageRecord(msgspec.Struct, frozen=True):
 
     `status` is the one the client got, 499 if it left before there was one. `problem` says what went wrong,
     in words for operators; it is empty for a good answer. `channel_id` is None where none was asked.
+    `answered_by` is the plugin that answered in place of a provider: there is no usage then.
     """
 
     request_id: str
@@ -117,6 +124,7 @@ class UsageRecord(msgspec.Struct, frozen=True):
     total_s: float
     ended_at: float
     problem: str
+    answered_by: str = ""
 
 
 class Host(Protocol):

@@ -30,8 +30,8 @@ class Record:
     """What is known of a request so far. Times are of time.monotonic()."""
 
     __slots__ = (
-        "attempts", "bytes_sent", "channel", "ended_at", "endpoint", "first_byte_at", "model", "principal",
-        "problem", "received_at", "request_id", "status", "stream", "usage",
+        "answered_by", "attempts", "bytes_sent", "channel", "ended_at", "endpoint", "first_byte_at", "model",
+        "principal", "problem", "received_at", "request_id", "status", "stream", "usage",
     )  # fmt: skip
 
     def __init__(self, request_id: str, endpoint: str, received_at: float) -> None:
@@ -42,6 +42,7 @@ class Record:
         self.channel: UsableChannel | None = None
         self.model = ""
         self.stream = False
+        self.answered_by = ""
         self.attempts = 0
         self.first_byte_at: float | None = None
         self.usage: Usage | None = None
@@ -58,6 +59,7 @@ class Record:
             "endpoint": self.endpoint,
             "token": self.principal.token.id if self.principal else None,
             "channel": self.channel.row.id if self.channel else None,
+            "answered_by": self.answered_by or None,
             "model": self.model or None,
             "status": self.status or 499,
             "attempts": self.attempts if self.attempts > 1 else None,
@@ -91,13 +93,14 @@ class Record:
             total_s=self.ended_at - self.received_at,
             ended_at=self.ended_at + clock_offset,
             problem=self.problem,
+            answered_by=self.answered_by,
         )
 
 
 def caller_of(principal: Principal) -> Caller:
     """Return who asks, as plugins know it."""
     token, user = principal.token, principal.user
-    return Caller(token.id, token.name, user.id, user.name, user.group)
+    return Caller(token.id, token.name, user.id, user.name, user.group, principal.pin)
 
 
 class AccessLog:

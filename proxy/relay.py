@@ -214,7 +214,7 @@ class Exchange:
             self._relay.hooks.prepare_request(draft, caller_of(principal))
         except Reject as exc:
             raise GatewayError(exc.status, exc.message, code=exc.code) from exc
-        record.model, record.stream = draft.model, draft.stream
+        record.model, record.stream, record.answered_by = draft.model, draft.stream, draft.answered_by
         changes = {"model": draft.model, "stream": draft.stream, "body": draft.body}
         return msgspec.structs.replace(asked, **changes), draft.answer
 
