@@ -232,7 +232,7 @@ def full(page: str) -> str:
 
 
 def short(page: str) -> str:
-    """Return the short table: what cases show of the first providers, how many cases, what else they serve."""
+    """Return the short table: what cases show of the first providers, and how many there are."""
     cells = {line[1].strip("`"): line for line in _rows(full(page))}
     head = ["provider", "`--type`", "shown by cases", "also serves", "cases"]
     rows = []
