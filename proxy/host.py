@@ -110,12 +110,12 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
     """Open an installation with everything that serves requests, short of a port."""
     async with (
         opened(config) as parts,
+        parts.plugins.hooks.lifespan(parts.host),
         Live(parts.store, parts.vault, parts.plugins.adapters, demo=config.demo.enabled) as live,
         Upstream(config.upstream) as upstream,
         Credentials(upstream) as credentials,
         AccessLog(parts.plugins.hooks) as access_log,
         Relay(config, live, upstream, credentials, access_log, parts.plugins.hooks) as relay,
-        parts.plugins.hooks.lifespan(parts.host),
     ):
         yield parts, relay, live
 
