@@ -30,8 +30,8 @@ class Record:
     """What is known of a request so far. Times are of time.monotonic()."""
 
     __slots__ = (
-        "attempts", "bytes_sent", "channel", "ended_at", "endpoint", "first_byte_at", "model", "principal",
-        "problem", "received_at", "request_id", "status", "stream", "usage",
+        "attempts", "bytes_sent", "channel", "ended_at", "endpoint", "error_type", "first_byte_at", "model",
+        "principal", "problem", "received_at", "request_id", "status", "stream", "usage",
     )  # fmt: skip
 
     def __init__(self, request_id: str, endpoint: str, received_at: float) -> None:
@@ -46,9 +46,14 @@ class Record:
         self.first_byte_at: float | None = None
         self.usage: Usage | None = None
         self.problem = ""
+        self.error_type = ""
         self.status = 0
         self.bytes_sent = 0
         self.ended_at = 0.0
+
+    def failed(self, error_type: str, problem: str) -> None:
+        """Note what went wrong, in one word and in words for operators: see plugins.UsageRecord."""
+        self.error_type, self.problem = error_type, problem
 
     def fields(self) -> dict[str, object]:
         """What the line shows, in its order; what is not known is left out. 499: the client left."""
@@ -91,6 +96,7 @@ class Record:
             total_s=self.ended_at - self.received_at,
             ended_at=self.ended_at + clock_offset,
             problem=self.problem,
+            error_type=self.error_type or (str(self.status) if self.status >= 400 else ""),
         )
 
 
