@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
@@ -50,27 +51,16 @@ OPERATIONS: Mapping[str, str] = {
 }
 """The conventions' names of operations; an endpoint that has none goes by its own."""
 
-PROVIDERS: Mapping[str, str] = {
-    "azure": "azure.ai.openai",
-    "bedrock": "aws.bedrock",
-    "gemini": "gcp.gemini",
-    "mistral": "mistral_ai",
-    "xai": "x_ai",
-}
-"""The conventions' names of providers whose adapter is called otherwise; any other goes by its adapter's."""
-
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 _DURATION_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _FIRST_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _PER_TOKEN_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
-_ATTEMPTS = (1, 2, 3, 4)
 
-_MODEL = (
-    "gen_ai_operation_name",
-    "gen_ai_provider_name",
-    "gen_ai_request_model",
-    "gen_ai_response_model",
-)
+_MODEL = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
+_PATH = re.compile(r"(/[\w.~-]+)+/?", re.ASCII)
+_OWN = ("v1", "api", "health")
+"""First parts of paths that no plugin can have: see hookspecs.register_routes."""
+
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
@@ -87,12 +77,10 @@ def read_settings(table: Mapping[str, Any]) -> Settings:
         settings = msgspec.convert(dict(table), Settings)
     except msgspec.ValidationError as exc:
         raise ValueError(f"[plugins.{NAME}]: {exc}") from exc
-    if (
-        not settings.path.startswith("/")
-        or not settings.path.strip("/")
-        or set("{}?#% ") & set(settings.path)
-    ):
+    if not _PATH.fullmatch(settings.path):
         raise ValueError(f"[plugins.{NAME}] path = {settings.path!r}: expected a path like /metrics")
+    if settings.path.strip("/").partition("/")[0] in _OWN:
+        raise ValueError(f"[plugins.{NAME}] path = {settings.path!r}: the gateway's own; choose another")
     if "token" in table and not settings.token.strip():
         raise ValueError(f"[plugins.{NAME}] token: empty; leave the line out for this machine only")
     return settings
@@ -122,9 +110,8 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library states no types here
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        Gauge("canalgate_build_info", "The running version", ["version"], registry=registry).labels(
-            version
-        ).set(1)
+        build = Gauge("canalgate_build_info", "The running version", ["version"], registry=registry)
+        build.labels(version).set(1)
         self._tokens = Histogram(
             "gen_ai_client_token_usage", "Input and output tokens used by a request",
             [*_MODEL, "gen_ai_token_type"], buckets=_TOKENS, registry=registry,
@@ -145,12 +132,11 @@ class Metrics:
             "canalgate_requests", "Requests that have ended",
             ["endpoint", "status", "channel"], registry=registry,
         )  # fmt: skip
-        self._attempts = Histogram(
-            "canalgate_attempts", "Times a channel was asked for a request",
-            buckets=_ATTEMPTS, registry=registry,
-        )  # fmt: skip
+        self._attempts = Counter(
+            "canalgate_attempts", "Times a channel was asked", ["endpoint"], registry=registry
+        )
         self._left = Counter(
-            "canalgate_client_left", "Requests whose client left before the end", registry=registry
+            "canalgate_clients_left", "Clients that left before the end", ["endpoint"], registry=registry
         )
         self._model, self._channel = Bounded(MOST_MODELS), Bounded(MOST_CHANNELS)
         self._error, self._status = Bounded(MOST_ERRORS), Bounded(MOST_STATUSES)
@@ -163,21 +149,16 @@ class Metrics:
         channel = self._channel(record.channel_name) if record.channel_id is not None else ""
         self._child(self._requests, endpoint, self._status(str(record.status)), channel).inc()
         if record.error_type == "client_left":
-            self._left.inc()
+            self._child(self._left, endpoint).inc()
         if record.channel_id is not None:
-            self._attempts.observe(record.attempts)
+            self._child(self._attempts, endpoint).inc(record.attempts)
             self._observe_model(record)
 
     def _observe_model(self, record: UsageRecord) -> None:
         """Count for the model what a provider was asked for."""
         error = self._error(record.error_type) if record.error_type else ""
-        model, upstream = self._model(record.model), self._model(record.upstream_model)
-        labels = (
-            OPERATIONS.get(record.endpoint, record.endpoint),
-            PROVIDERS.get(record.adapter, record.adapter),
-            model,
-            upstream if not error else "",
-        )
+        operation = OPERATIONS.get(record.endpoint, record.endpoint)
+        labels = (operation, record.adapter, self._model(record.model))
         self._child(self._duration, *labels, error).observe(record.total_s)
         usage = record.usage
         if usage is not None:
