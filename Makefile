@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types guards bench bench-peers bench-count bench-system setup system clean
+.PHONY: run test lint types guards table bench bench-peers bench-count bench-system setup system clean
 
 run: $(VENV)/.run
 	$(BIN)/canalgate serve
@@ -24,6 +24,10 @@ types: setup
 
 guards: setup
 	$(BIN)/pytest -q tests/guards
+
+# The tables of providers in docs/providers.md and README.md, from the adapters and their cases.
+table: setup
+	$(BIN)/python tests/supported.py
 
 # Options go in BENCH: make bench BENCH="--quick --targets canalgate,nginx".
 bench: setup

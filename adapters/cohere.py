@@ -26,7 +26,6 @@ from ..plugins import (
     Usage,
     hookimpl,
 )
-from . import rerank
 from .chat import (
     completion,
     embeddings,
@@ -41,7 +40,8 @@ from .chat import (
 from .failures import CONTENT_FILTER, CONTEXT_LENGTH, Failure, Verdict
 from .fields import CHAT_FIELDS, EMBEDDING_FIELDS, UNSUPPORTED, clamped, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, json_object, objects, text
-from .usage import read_usage
+from .parts import rerank
+from .parts.usage import read_usage
 
 FINISH_REASONS: Mapping[str, str] = {
     "COMPLETE": "stop",
@@ -97,6 +97,7 @@ class CohereAdapter(ForeignAdapter):
     title = "Cohere"
     base_url = "https://api.cohere.com"
     endpoints = frozenset({"chat/completions", "embeddings", "rerank"})
+    embedding_inputs = 96
     options = (UNSUPPORTED, INPUT_TYPE)
     models = ("command-a-03-2025", "command-r7b-12-2024", "embed-v4.0", "rerank-v3.5")
     codes = CODES
@@ -104,7 +105,7 @@ class CohereAdapter(ForeignAdapter):
     def root(self, channel: Channel) -> str:
         return super().root(channel).removesuffix("/v2").removesuffix("/v1")
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         url = f"{self.root(channel)}/v1/models?page_size=1000"
         return UpstreamRequest(url, self.auth(credential), method="GET")
 

@@ -29,7 +29,7 @@ from .collect import Collected
 from .failures import MODEL_NOT_FOUND, Failure, Verdict, coded
 from .fields import CHAT_FIELDS, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, objects, text
-from .usage import read_usage
+from .parts.usage import read_usage
 
 CODES: Mapping[str, Verdict] = coded(
     (ErrorKind.CREDENTIAL, "", "4100 700012006"),

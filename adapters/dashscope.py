@@ -27,7 +27,6 @@ from ..plugins import (
     UpstreamResponse,
     hookimpl,
 )
-from . import rerank
 from .chat import (
     completions,
     embeddings,
@@ -42,8 +41,9 @@ from .chat import (
 from .failures import CONTENT_FILTER, MODEL_NOT_FOUND, Failure, Verdict, coded, read_failure
 from .fields import CHAT_FIELDS, EMBEDDING_FIELDS, UNSUPPORTED, clamped, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, json_object, objects, text
+from .parts import rerank
+from .parts.usage import read_usage
 from .sse import SSEDecoder
-from .usage import read_usage
 
 FINISH_REASONS: Mapping[str, str] = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
 """Source: "DashScope API reference", `output.choices[].finish_reason`; "null", a text, until the end."""
@@ -123,11 +123,12 @@ class DashScopeAdapter(ForeignAdapter):
     title = "Alibaba DashScope (native)"
     base_url = "https://dashscope.aliyuncs.com/api/v1"
     endpoints = frozenset({"chat/completions", "embeddings", "rerank"})
+    embedding_inputs = 10
     options = (UNSUPPORTED, WAY, INCREMENTS)
     models = ("qwen-plus", "qwen-max", "qwen-turbo", "qwen-vl-max", "text-embedding-v4", "gte-rerank-v2")
     codes = CODES
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         """The list is that of the compatible interface, which is at the same host."""
         root = self.root(channel)
         if not root.endswith("/api/v1"):

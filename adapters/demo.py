@@ -29,8 +29,8 @@ from ..plugins import (
     Usage,
     hookimpl,
 )
+from .parts.usage import last_usage
 from .sse import DONE, encode
-from .usage import last_usage
 
 _JSON = {"content-type": "application/json"}
 _EVENTS = {"content-type": "text/event-stream"}

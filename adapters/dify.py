@@ -27,7 +27,7 @@ from .collect import Collected
 from .failures import CONTENT_FILTER, MODEL_NOT_FOUND, Failure, Verdict, coded
 from .fields import CHAT_FIELDS, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, text
-from .usage import read_usage
+from .parts.usage import read_usage
 
 CODES: Mapping[str, Verdict] = coded(
     (ErrorKind.CREDENTIAL, "", "unauthorized"),

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from ..plugins import ErrorKind, Headers, UpstreamError, UpstreamResponse
-from .waits import rate_limit_reset, retry_after, wait_in
+from .parts.waits import rate_limit_reset, retry_after, wait_in
 
 _REQUEST, _MODEL = ErrorKind.REQUEST, ErrorKind.MODEL
 _CREDENTIAL, _BALANCE = ErrorKind.CREDENTIAL, ErrorKind.BALANCE

@@ -184,6 +184,8 @@ class JsonStream(StreamTranslator):
     client however the bytes were cut: it is returned first, and the failure is raised by the next call.
     """
 
+    needs_body = False
+
     def __init__(
         self,
         adapter: ForeignAdapter,

@@ -40,8 +40,8 @@ from .chat import (
 from .failures import CONTENT_FILTER, MODEL_NOT_FOUND, Failure, Verdict, coded
 from .fields import CHAT_FIELDS, EMBEDDING_FIELDS, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, objects, text
-from .tc3 import JSON_TYPE, authorization
-from .usage import read_usage
+from .parts.tc3 import JSON_TYPE, authorization
+from .parts.usage import read_usage
 
 FINISH_REASONS: Mapping[str, str] = {
     "stop": "stop",
@@ -108,6 +108,7 @@ class HunyuanAdapter(ForeignAdapter):
     title = "Tencent Hunyuan (native)"
     base_url = "https://hunyuan.tencentcloudapi.com"
     endpoints = frozenset({"chat/completions", "embeddings"})
+    embedding_inputs = 200
     key_help = "SecretId|SecretKey"
     models = ("hunyuan-turbos-latest", "hunyuan-t1-latest", "hunyuan-vision", "hunyuan-embedding")
     codes = CODES

@@ -38,7 +38,7 @@ from .chat import (
 from .fields import CHAT_FIELDS, EMBEDDING_FIELDS, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, json_object, objects, text
 from .ndjson import LineDecoder
-from .usage import read_usage
+from .parts.usage import read_usage
 
 FINISH_REASONS: Mapping[str, str] = {"stop": "stop", "length": "length", "load": "stop", "unload": "stop"}
 """Source: "Chat", `done_reason`, which old servers leave out."""
@@ -85,7 +85,7 @@ class OllamaAdapter(ForeignAdapter):
         root = super().root(channel)
         return root.removesuffix("/v1").removesuffix("/api")
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         return UpstreamRequest(f"{self.root(channel)}/api/tags", self.auth(credential), method="GET")
 
     def model_names(self, response: UpstreamResponse) -> tuple[str, ...]:

@@ -33,9 +33,9 @@ from ..plugins import (
 )
 from .failures import NO_CODES, Failure, Verdict, classify, failure_in, read_failure, status_in
 from .fields import reshaped
-from .tidy import tidy_answer
-from .tidystream import TidyStream, as_events
-from .usage import UsageFilter, last_usage
+from .parts.tidy import tidy_answer
+from .parts.tidystream import TidyStream, as_events
+from .parts.usage import UsageFilter, last_usage
 
 _ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 _WITH_STREAM_OPTIONS = frozenset({"chat/completions", "completions"})
@@ -84,10 +84,6 @@ class OpenAIAdapter(Adapter):
     """Fields of a request that the host refuses."""
     models_path = "models"
     """Address of the list of models, seen from the base URL; empty where there is none."""
-    embedding_inputs = 0
-    """The most inputs of one embeddings request; 0 for no limit."""
-    first_byte_s = 0.0
-    """Seconds that the first byte of an answer may take; 0 where the gateway's own limit is enough."""
 
     def check(self, channel: Channel) -> None:
         check_address(channel, self.base_url)
@@ -185,7 +181,7 @@ class OpenAIAdapter(Adapter):
         failure = failure_in(value)
         return None if failure is None else self.failed(call, failure, status_in(value), headers)
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         if not self.models_path:
             return None
         url = urljoin(trim_base_url(channel.base_url or self.base_url) + "/", self.models_path)

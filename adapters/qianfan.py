@@ -44,7 +44,7 @@ from .failures import (
     read_failure,
 )
 from .openai import ASK_USAGE, OpenAIAdapter, trim_base_url
-from .rewrite import ChunkRewriter, by_table, rewritten
+from .parts.rewrite import ChunkRewriter, by_table, rewritten
 
 APP_ID = Option(
     "appid", "Application", help="app-...: the application that is billed; empty: the default one"

@@ -82,6 +82,12 @@ class JsonBody:
                 raise BodyError(f"the body is not valid JSON: {exc}") from exc
         return self._tree
 
+    def release(self) -> None:
+        """Let go of the bytes: the request will not be sent again. Nothing can be read afterwards."""
+        self.raw = b""
+        self._fields = {}
+        self._tree = None
+
     def spliced(self, edits: Mapping[str, object]) -> bytes:
         """Return the body with these top-level fields set; all other bytes are as received.
 

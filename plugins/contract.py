@@ -197,6 +197,9 @@ class StreamTranslator(ABC):
     """What the client gets, whatever the provider's stream is made of."""
     usage: Usage | None = None
     """What the stream said about usage so far."""
+    needs_body: ClassVar[bool] = True
+    """Whether the request's body is looked at after the stream has begun. Bodies are large and streams are
+    long: where nobody needs it, it is let go as soon as the request cannot be sent again."""
 
     @abstractmethod
     def feed(self, data: bytes) -> bytes:
@@ -226,6 +229,9 @@ class Adapter(ABC):
     options: ClassVar[tuple[Option, ...]] = ()
     models: ClassVar[tuple[str, ...]] = ()
     """Suggestions for a new channel, nothing more."""
+    embedding_inputs: int = 0
+    """The most inputs the provider takes in one embeddings request, 0 for any number. The gateway splits
+    a request that has more and joins the answers."""
 
     def check(self, channel: Channel) -> None:
         """Raise ValueError with a message for the operator if the channel cannot work. Called on save."""
@@ -245,7 +251,7 @@ class Adapter(ABC):
         """
         return Credential(channel.key)
 
-    def models_request(self, channel: Channel, credential: Credential) -> UpstreamRequest | None:
+    def models_request(self, channel: Channel, credential: Credential, now: float) -> UpstreamRequest | None:
         """Say how to ask which models there are; None if the provider has no list."""
         return None
 

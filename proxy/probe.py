@@ -1,4 +1,4 @@
-"""Send a small request through one channel, to see whether it works."""
+"""Ask one channel something for its operator: whether it works, and which models its provider has."""
 
 from __future__ import annotations
 
@@ -25,6 +25,27 @@ async def probe(relay: Relay, chosen: UsableChannel, body: bytes, endpoint: Endp
         if not 200 <= response.status < 300:
             raise chosen.adapter.error(call, response)
         return response.status, chosen.adapter.reply(call, response).body
+    except UpstreamError as exc:
+        exc.message = without_secrets(exc.message, chosen)
+        raise
+
+
+async def model_names(relay: Relay, chosen: UsableChannel) -> tuple[str, ...] | None:
+    """Return the names in the provider's list of models; None if it has no list that could be asked for.
+
+    Raises UpstreamError if the provider refuses or what it answers is no list.
+    """
+    now = time.time()
+    try:
+        credential = await relay.credentials.get(chosen, now)
+        request = chosen.adapter.models_request(chosen.channel, credential, now)
+        if request is None:
+            return None
+        response = await ask(relay.upstream, request, chosen.row.proxy)
+        if not 200 <= response.status < 300:
+            asked = Asked("chat/completions", "", False, "application/json", JsonBody(b"{}"))
+            raise chosen.adapter.error(make_call(chosen, asked, "models", credential, now), response)
+        return chosen.adapter.model_names(response)
     except UpstreamError as exc:
         exc.message = without_secrets(exc.message, chosen)
         raise

@@ -22,7 +22,7 @@ import msgspec
 
 from ..plugins import BodyError, Call, Credential, Draft, ErrorKind, LocalAnswer, Reject, UpstreamError
 from ..plugins.hooks import Hooks
-from . import auth, headers, pages, routing
+from . import auth, batches, headers, pages, routing
 from .access_log import AccessLog, Record, caller_of
 from .answer import Answer
 from .asked import Asked, read_request
@@ -240,6 +240,9 @@ class Exchange:
         transfer = self._transfer = Transfer(
             adapter, call, self.answer, limit, self._transferred, relay.hooks
         )
+        if parts := batches.parts_of(call, adapter.embedding_inputs):
+            transfer.give(*await batches.ask_parts(relay.upstream, chosen, parts, limit))
+            return
         local = adapter.answer(call)
         if local is not None:
             await play(local, transfer)

@@ -35,13 +35,13 @@ def candidates(
     return ordered
 
 
-def pinned(snapshot: Snapshot, channel_id: int, endpoint: Endpoint) -> UsableChannel:
-    """Return the channel an administrator asked for, disabled or not."""
+def pinned(snapshot: Snapshot, channel_id: int, endpoint: Endpoint | None = None) -> UsableChannel:
+    """Return the channel an administrator asked for, disabled or not; one for `endpoint` if that is named."""
     member = snapshot.usable.get(channel_id)
     if member is None:
         reason = snapshot.problems.get(channel_id, "no such channel")
         raise GatewayError(400, f"channel {channel_id}: {reason}", code="channel_not_usable")
-    if endpoint not in member.adapter.endpoints:
+    if endpoint is not None and endpoint not in member.adapter.endpoints:
         raise _unserved(member.row.name, endpoint)
     return member
 

@@ -10,7 +10,7 @@ MOST_BYTES = 8192
 """Kept behind a usage key; a usage object with what follows it is smaller."""
 
 LEAST_BYTES = 512
-_TRIM_BYTES = 4096
+_TRIM_BYTES = 2048
 _KEY = b'"usage"'
 
 

@@ -26,6 +26,7 @@ from ..plugins import (
     AnswerFilter,
     Call,
     ErrorKind,
+    Reply,
     StreamTranslator,
     UpstreamError,
     UpstreamResponse,
@@ -128,6 +129,15 @@ class Transfer:
             if self._source is not None:
                 self._source.abort()
 
+    def give(self, reply: Reply, dropped: tuple[str, ...] = ()) -> None:
+        """Send an answer that was put together from several, as one from the provider is sent."""
+        self._dropped = dropped
+        if self._hooks.filters_answers:
+            self._filters = self._hooks.filters(self._call)
+        self._send_reply(200, reply)
+        self._ended = True
+        self._on_done(None)
+
     # The receiver's side.
 
     def on_head(self, response: UpstreamResponse) -> None:
@@ -145,11 +155,10 @@ class Transfer:
         except UpstreamError as error:
             self._fail(error)
         except Exception as exc:  # the border to adapters
-            self._fail(_bug(exc))
+            self._fail(bug(exc))
 
-    def on_chunk(self, framed: bytes, start: int) -> None:
+    def on_chunks(self, framed: bytes, data: bytes) -> None:
         """Pass a piece on in the frame it came in, where nothing in it changes."""
-        data = framed[start:-2]
         tail = self._tail
         if tail is None or self._ended or not self._answer.chunked:
             self.on_body(data)
@@ -159,7 +168,7 @@ class Transfer:
         except UpstreamError as error:
             self._fail(error)
         except Exception as exc:  # the border to adapters
-            self._fail(_bug(exc))
+            self._fail(bug(exc))
         else:
             if sent is data:
                 self._answer.write_framed(framed, len(data))
@@ -182,7 +191,7 @@ class Transfer:
         except UpstreamError as error:
             self._fail(error)
         except Exception as exc:  # the border to adapters
-            self._fail(_bug(exc))
+            self._fail(bug(exc))
 
     # How pieces are taken.
 
@@ -245,6 +254,8 @@ class Transfer:
         length = self._response.headers.get("content-length")
         if self._is_stream:
             self._tail = Tail()
+            if self._call.body is not None and (self._translator is None or not self._translator.needs_body):
+                self._call.body.release()
             fields += _STREAM_FIELDS
             length = None  # whatever the provider announced: an error event may follow its bytes
         self._answer.start(self._response.status, fields, int(length) if length else None)
@@ -293,13 +304,15 @@ class Transfer:
         if not self._is_plain():
             self._answer.send(response.status, response.body, self._fields())
             return
-        reply = self._adapter.reply(self._call, response)
+        self._send_reply(response.status, self._adapter.reply(self._call, response))
+
+    def _send_reply(self, status: int, reply: Reply) -> None:
         self.usage = reply.usage
         body = reply.body
         for one in self._filters:
             body = one.whole(body)
         fields = [field for field in self._fields() if field[0] != "content-type"]
-        self._answer.send(response.status, body, [("content-type", reply.content_type), *fields])
+        self._answer.send(status, body, [("content-type", reply.content_type), *fields])
 
     def _open_at_end(self) -> None:
         """The stream ended inside its first event, or without one."""
@@ -361,7 +374,7 @@ def _kind(response: UpstreamResponse) -> str:
     return response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _bug(exc: Exception) -> UpstreamError:
+def bug(exc: Exception) -> UpstreamError:
     """A failure of the adapter itself. The log has the traceback."""
     log.error("adapter failed", exc_info=exc)
     return UpstreamError(ErrorKind.FAULT, f"the adapter failed: {type(exc).__name__}")
@@ -394,4 +407,4 @@ def _unzipped(body: bytes) -> bytes:
         return b""
 
 
-__all__ = ["Source", "Transfer", "error_event", "first_event"]
+__all__ = ["Source", "Transfer", "bug", "error_event", "first_event"]

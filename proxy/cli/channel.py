@@ -13,14 +13,15 @@ from typing import Any
 
 import orjson
 
-from ...plugins import UpstreamError
+from ...plugins import Endpoint, UpstreamError
 from ..config import Config
 from ..errors import GatewayError
 from ..host import Opened, running
-from ..probe import probe
+from ..live import Live
+from ..probe import model_names, probe
 from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
 from ..routing import pinned
-from ..snapshot import bound
+from ..snapshot import UsableChannel, bound
 from ..store import StoreError
 from ..upstream.pool import check_proxy
 from .command import Commands, names, on_installation, row_id
@@ -34,7 +35,9 @@ _TEST_BODIES: dict[str, dict[str, Any]] = {
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    parser = commands.add_parser("channel", help="add, list, edit, enable, disable, test or remove channels")
+    parser = commands.add_parser(
+        "channel", help="add, list, edit, enable, disable, test or remove channels, list models"
+    )
     parser.set_defaults(parser=parser)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -65,6 +68,11 @@ def add_commands(commands: Commands) -> None:
     test.add_argument("--model", help="model to ask (default: the channel's first)")
     test.add_argument("--endpoint", choices=sorted(_TEST_BODIES), default="chat/completions")
     test.set_defaults(run=lambda config, options: asyncio.run(_test(config, options)))
+
+    models = verbs.add_parser("models", help="list the models that a channel's provider has")
+    models.add_argument("id", type=row_id)
+    add_json_option(models)
+    models.set_defaults(run=lambda config, options: asyncio.run(_models(config, options)))
 
     remove = verbs.add_parser("remove", help="delete a channel")
     remove.add_argument("id", type=row_id)
@@ -128,10 +136,7 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
 
 async def _test(config: Config, options: argparse.Namespace) -> int:
     async with running(config) as (_, relay, live):
-        try:
-            chosen = pinned(live.snapshot, options.id, options.endpoint)
-        except GatewayError as exc:
-            raise StoreError(exc.message) from exc
+        chosen = _chosen(live, options.id, options.endpoint)
         model = options.model or next(iter(chosen.row.models), "")
         if not model:
             raise StoreError(f"channel {options.id} has no models; name one with --model")
@@ -145,6 +150,29 @@ async def _test(config: Config, options: argparse.Namespace) -> int:
             return 1
         print(f"channel {options.id} model {model}: ok, status {status} after {_ms(began)} ms")
         return 0
+
+
+async def _models(config: Config, options: argparse.Namespace) -> int:
+    async with running(config) as (_, relay, live):
+        chosen = _chosen(live, options.id)
+        try:
+            found = await model_names(relay, chosen)
+        except UpstreamError as exc:
+            failure = f"({exc.kind.value}): {exc.message}"
+            raise StoreError(f"channel {options.id}: no list of models {failure}") from exc
+        if found is None:
+            raise StoreError(f"channel {options.id}: {chosen.adapter.title} has no list of models to ask for")
+        offered = {chosen.upstream_model(name): name for name in chosen.row.models}
+        rows = [{"model": name, "offered_as": offered.get(name)} for name in found]
+        show(rows, options.json, f"channel {options.id}: the provider's list of models is empty")
+        return 0
+
+
+def _chosen(live: Live, channel_id: int, endpoint: Endpoint | None = None) -> UsableChannel:
+    try:
+        return pinned(live.snapshot, channel_id, endpoint)
+    except GatewayError as exc:
+        raise StoreError(exc.message) from exc
 
 
 def _ms(began: float) -> int:

@@ -117,8 +117,8 @@ class _Received:
     def on_body(self, data: bytes) -> None:
         self.pieces.append(data)
 
-    def on_chunk(self, framed: bytes, start: int) -> None:
-        self.on_body(framed[start:-2])
+    def on_chunks(self, framed: bytes, data: bytes) -> None:
+        self.on_body(data)
 
     def on_end(self, framed: bool) -> None:
         self.done.set_result(None)

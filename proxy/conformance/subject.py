@@ -74,7 +74,7 @@ class Subject:
             return self.adapter.credential_request(channel, NOW) is not None
         if case.is_model_list:
             credential = credential_for(self.adapter, self.channel)
-            return self.adapter.models_request(self.channel, credential) is not None
+            return self.adapter.models_request(self.channel, credential, NOW) is not None
         return case.endpoint in self.adapter.endpoints
 
 

@@ -19,6 +19,7 @@ from ...plugins import ErrorKind, UpstreamError, UpstreamResponse
 MAX_HEAD_BYTES = 64 * 1024
 _CRLF = b"\r\n"
 _PREFIX = 4
+_LONGEST_LINE = 8
 _MOST_FRAMES = 10_000
 _size_line = re.compile(rb"([0-9A-Fa-f]{1,6})\r\n").match
 _frames: dict[bytes, tuple[int, int]] = {}
@@ -46,8 +47,8 @@ class Receiver(Protocol):
     def on_body(self, data: bytes) -> None:
         """A piece of the body, without any transfer coding."""
 
-    def on_chunk(self, framed: bytes, start: int) -> None:
-        """A piece of the body that came as one whole chunk: from `start` up to the line break at its end."""
+    def on_chunks(self, framed: bytes, data: bytes) -> None:
+        """A piece of the body that came as whole chunks; `framed` is what came."""
 
     def on_end(self, framed: bool) -> None:
         """The body is whole; `framed` is false where only the closed connection says so."""
@@ -178,9 +179,26 @@ class Connection(asyncio.Protocol):
             # one. llhttp stays where it was: before the next chunk.
             start, size = _frames.get(data[:_PREFIX]) or _frame(data)
             if size == len(data) and data[-2:] == _CRLF and data[start - 2 : start] == _CRLF:
-                receiver.on_chunk(data, start)
+                receiver.on_chunks(data, data[start:-2])
                 return
-        self._parse(receiver, data)
+            if size and size < len(data):
+                data = self._pass_chunks(receiver, data)
+        if data and self._receiver is receiver:
+            self._parse(receiver, data)
+
+    def _pass_chunks(self, receiver: Receiver, data: bytes) -> bytes:
+        """Hand over the whole chunks that a read begins with, and return what follows them."""
+        bodies, at = [], 0
+        while True:
+            start, size = _frames.get(data[at : at + _PREFIX]) or _frame(data[at : at + _LONGEST_LINE])
+            end = at + size
+            if not size or data[end - 2 : end] != _CRLF or data[at + start - 2 : at + start] != _CRLF:
+                break
+            bodies.append(data[at + start : end - 2])
+            at = end
+        if bodies:
+            receiver.on_chunks(data[:at], b"".join(bodies))
+        return data[at:]
 
     def _parse(self, receiver: Receiver, data: bytes) -> None:
         self.got_bytes = True

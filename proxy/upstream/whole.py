@@ -11,12 +11,14 @@ from .pool import Upstream
 MAX_BYTES = 8 * 1024 * 1024
 
 
-async def ask(upstream: Upstream, request: UpstreamRequest, proxy: str = "") -> UpstreamResponse:
+async def ask(
+    upstream: Upstream, request: UpstreamRequest, proxy: str = "", max_bytes: int = MAX_BYTES
+) -> UpstreamResponse:
     """Send a request on a fresh connection and collect its answer, whatever its status.
 
-    Raises UpstreamError if none comes or it is larger than MAX_BYTES.
+    Raises UpstreamError if none comes or it is larger than `max_bytes`.
     """
-    collected = _Collected()
+    collected = _Collected(max_bytes)
     connection = await upstream.send(
         request, to_upstream({}, request.headers), collected, proxy=proxy, fresh=True
     )
@@ -29,7 +31,8 @@ async def ask(upstream: Upstream, request: UpstreamRequest, proxy: str = "") -> 
 class _Collected:
     """A receiver that collects."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self.done: asyncio.Future[UpstreamResponse] = asyncio.get_running_loop().create_future()
         self._head = UpstreamResponse(0, {})
         self._parts: list[bytes] = []
@@ -40,13 +43,13 @@ class _Collected:
 
     def on_body(self, data: bytes) -> None:
         self._size += len(data)
-        if self._size > MAX_BYTES:
+        if self._size > self._max_bytes:
             self.on_error(UpstreamError(ErrorKind.FAULT, "the provider's answer is too long"))
         else:
             self._parts.append(data)
 
-    def on_chunk(self, framed: bytes, start: int) -> None:
-        self.on_body(framed[start:-2])
+    def on_chunks(self, framed: bytes, data: bytes) -> None:
+        self.on_body(data)
 
     def on_end(self, framed: bool) -> None:
         if not self.done.done():

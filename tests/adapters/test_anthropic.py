@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from canalgate.adapters.anthropic import AnthropicAdapter
+from canalgate.adapters.anthropic.adapter import AnthropicAdapter
 from canalgate.plugins import Channel, Credential, ErrorKind, UpstreamError, UpstreamResponse, Usage
 from canalgate.proxy.conformance import SPLITS, differences, replay
 from wired import NOW, call, chat, composed, deltas, failed, streamed, whole
@@ -68,7 +68,7 @@ def test_a_channel_with_nothing_but_a_key_works():
 
 
 def test_models_are_asked_for_with_the_same_key():
-    request = ADAPTER.models_request(Channel(1, "c", "", "k"), Credential("k"))
+    request = ADAPTER.models_request(Channel(1, "c", "", "k"), Credential("k"), 1.0)
     assert (request.method, request.url) == ("GET", "https://api.anthropic.com/v1/models?limit=1000")
     assert request.headers["x-api-key"] == "k"
 

@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from canalgate.adapters.anthropic import AnthropicAdapter
+from canalgate.adapters.anthropic.adapter import AnthropicAdapter
 from canalgate.plugins import BodyError
 from wired import asked, call, chat, dropped, function, sent
 

@@ -6,8 +6,8 @@ from urllib.parse import parse_qs
 
 import orjson
 import pytest
-from canalgate.adapters.azure import AzureAdapter
-from canalgate.adapters.usage import UsageFilter
+from canalgate.adapters.azure.adapter import AzureAdapter
+from canalgate.adapters.parts.usage import UsageFilter
 from canalgate.plugins import (
     Call,
     Channel,
@@ -310,7 +310,7 @@ def test_a_channel_that_can_work_is_taken(changes):
 
 
 def test_the_catalogue_of_models_is_not_offered_as_deployments():
-    assert ADAPTER.models_request(GOOD, Credential("key")) is None
+    assert ADAPTER.models_request(GOOD, Credential("key"), 1.0) is None
 
 
 # What comes back.

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from canalgate.adapters.azure_filter import FilterResults, whole
-from canalgate.adapters.usage import UsageFilter
+from canalgate.adapters.azure.filter import FilterResults, whole
+from canalgate.adapters.parts.usage import UsageFilter
 from canalgate.plugins import Reply
 from canalgate.proxy.conformance import SPLITS, pieces
 

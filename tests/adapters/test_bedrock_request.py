@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from canalgate.adapters.bedrock import BedrockAdapter
+from canalgate.adapters.bedrock.adapter import BedrockAdapter
 from canalgate.plugins import BodyError
 from wired import asked, call, chat, dropped, function, sent
 

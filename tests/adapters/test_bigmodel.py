@@ -7,8 +7,8 @@ import json
 from dataclasses import astuple
 
 import pytest
-from canalgate.adapters import bigmodel
 from canalgate.adapters.failures import Failure
+from canalgate.adapters.zhipu.glm import bigmodel as bigmodel
 from canalgate.plugins import Channel, ErrorKind, UpstreamError
 
 NOW = 1_700_000_000.5

@@ -2,8 +2,8 @@
 
 import orjson
 import pytest
-from canalgate.adapters.blocks import conversation, tool_id
 from canalgate.adapters.openai import OpenAIAdapter
+from canalgate.adapters.parts.blocks import conversation, tool_id
 from canalgate.plugins import BodyError
 from wired import asked, call, chat
 

@@ -1,8 +1,8 @@
 """What the versions of Claude take."""
 
 import pytest
-from canalgate.adapters.claude import Traits, asked, traits
 from canalgate.adapters.openai import OpenAIAdapter
+from canalgate.adapters.parts.claude import Traits, asked, traits
 from wired import call, chat
 
 OLD = "claude-3-5-sonnet-20241022"

@@ -180,7 +180,7 @@ def test_rerank_sends_texts_and_gives_them_back():
 
 
 def test_models_are_asked_for_in_version_1():
-    request = ADAPTER.models_request(Channel(1, "c", "https://x.example/v2", "k"), Credential("k"))
+    request = ADAPTER.models_request(Channel(1, "c", "https://x.example/v2", "k"), Credential("k"), 1.0)
     assert (request.method, request.url) == ("GET", "https://x.example/v1/models?page_size=1000")
     assert request.headers == {"authorization": "Bearer k"}
 

@@ -169,7 +169,7 @@ def test_rerank_is_translated_both_ways():
     [("", "https://dashscope.aliyuncs.com/compatible-mode/v1/models"), ("https://x.example/proxy", None)],
 )
 def test_models_are_listed_by_the_compatible_interface(url, models):
-    request = ADAPTER.models_request(Channel(1, "c", url, "k"), Credential("k"))
+    request = ADAPTER.models_request(Channel(1, "c", url, "k"), Credential("k"), 1.0)
     assert (request.url if request else None) == models
 
 

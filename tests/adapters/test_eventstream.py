@@ -4,7 +4,7 @@ import struct
 from zlib import crc32
 
 import pytest
-from canalgate.adapters.eventstream import MAX_FRAME_BYTES, Frame, FrameDecoder
+from canalgate.adapters.parts.eventstream import MAX_FRAME_BYTES, Frame, FrameDecoder
 from canalgate.plugins import ErrorKind, UpstreamError
 
 

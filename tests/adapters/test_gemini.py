@@ -5,7 +5,7 @@ import struct
 
 import orjson
 import pytest
-from canalgate.adapters.gemini import FINISH_REASONS, GeminiAdapter
+from canalgate.adapters.gemini.adapter import FINISH_REASONS, GeminiAdapter
 from canalgate.plugins import Channel, Credential, ErrorKind, UpstreamError, UpstreamResponse, Usage
 from canalgate.proxy.conformance import SPLITS, differences, replay
 from wired import call, chat, composed, deltas, failed, streamed, whole
@@ -48,7 +48,7 @@ def test_a_channel_that_cannot_work_is_refused(url, key):
 
 
 def test_models_are_asked_for_with_the_key_in_a_header():
-    request = ADAPTER.models_request(Channel(1, "c", "https://h", "k"), Credential("k"))
+    request = ADAPTER.models_request(Channel(1, "c", "https://h", "k"), Credential("k"), 1.0)
     assert (request.method, request.url) == ("GET", "https://h/v1beta/models?pageSize=1000")
     assert request.headers == {"x-goog-api-key": "k"}
 

@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from canalgate.adapters.gemini_errors import error_in, failure
+from canalgate.adapters.gemini.errors import error_in, failure
 from canalgate.plugins import UpstreamResponse
 
 NOON_UTC = 19676 * 86400.0 + 12 * 3600

@@ -2,8 +2,8 @@
 
 import orjson
 import pytest
-from canalgate.adapters.gemini import GeminiAdapter
-from canalgate.adapters.gemini_request import NO_SIGNATURE, version_of
+from canalgate.adapters.gemini.adapter import GeminiAdapter
+from canalgate.adapters.gemini.request import NO_SIGNATURE, version_of
 from canalgate.plugins import BodyError
 from wired import asked, call, chat, dropped, function, sent
 

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from calls import NOW, call, chat, failed, function, image, sent, tool_call
 from canalgate.adapters.hunyuan import HunyuanAdapter
-from canalgate.adapters.tc3 import authorization
+from canalgate.adapters.parts.tc3 import authorization
 from canalgate.plugins import BodyError, Channel, ErrorKind, UpstreamError, UpstreamResponse, Usage
 
 ADAPTER = HunyuanAdapter()

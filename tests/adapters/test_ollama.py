@@ -157,7 +157,7 @@ def test_embeddings_are_translated_both_ways():
 
 
 def test_the_list_is_of_what_was_pulled():
-    request = ADAPTER.models_request(Channel(1, "c", "http://box:11434/v1", ""), Credential(""))
+    request = ADAPTER.models_request(Channel(1, "c", "http://box:11434/v1", ""), Credential(""), 1.0)
     assert (request.method, request.url, request.headers) == ("GET", "http://box:11434/api/tags", {})
     assert ADAPTER.model_names(UpstreamResponse(200, {}, b'{"models":[{"name":"a:b"},{"x":1}]}')) == ("a:b",)
 

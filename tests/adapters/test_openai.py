@@ -3,7 +3,7 @@
 import orjson
 import pytest
 from canalgate.adapters.openai import OpenAIAdapter, trim_base_url
-from canalgate.adapters.usage import UsageFilter
+from canalgate.adapters.parts.usage import UsageFilter
 from canalgate.plugins import (
     BodyError,
     Call,
@@ -292,7 +292,7 @@ def test_a_completion_keeps_its_limits_name():
 )
 @pytest.mark.parametrize("key", ["sk-k", ""])
 def test_the_models_are_asked_for_beside_the_endpoints(url, asked, key):
-    request = ADAPTER.models_request(Channel(1, "c", url, key), Credential(key))
+    request = ADAPTER.models_request(Channel(1, "c", url, key), Credential(key), 1.0)
     assert (request.method, request.url, request.body) == ("GET", asked, b"")
     assert request.headers.get("authorization") == (f"Bearer {key}" if key else None)
 

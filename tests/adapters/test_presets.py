@@ -4,8 +4,10 @@ import orjson
 import pytest
 import strict
 import support
-from canalgate.adapters import hosts, hosts_china, servers
-from canalgate.adapters.presets import PresetAdapter, short_id
+from canalgate.adapters.presets.china import CHINESE_HOSTS
+from canalgate.adapters.presets.hosts import HOSTS
+from canalgate.adapters.presets.preset import PresetAdapter, short_id
+from canalgate.adapters.presets.servers import SERVERS
 from canalgate.plugins import (
     BodyError,
     Call,
@@ -20,7 +22,7 @@ from canalgate.plugins import (
 from canalgate.proxy.conformance import SPLITS, Case, cases, replay
 from recordings import RECORDINGS
 
-PRESETS = (*hosts.HOSTS, *hosts_china.HOSTS, *servers.SERVERS)
+PRESETS = (*HOSTS, *CHINESE_HOSTS, *SERVERS)
 ADAPTERS = {preset.name: PresetAdapter(preset) for preset in PRESETS}
 
 ROWS = {
@@ -58,7 +60,7 @@ ROWS = {
     "lm-studio": ("http://localhost:1234/v1", "/v1/models", True, 0),
     "chatglm-openai-api": ("http://localhost:8000/v1", "/v1/models", False, 0),
 }  # fmt: skip
-LOCAL = {preset.name for preset in servers.SERVERS}
+LOCAL = {preset.name for preset in SERVERS}
 NAMED = [pytest.param(name, id=name) for name in ROWS]
 
 
@@ -101,7 +103,7 @@ def test_a_body_that_needs_no_change_is_the_same_object(name):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_the_models_are_listed_where_the_host_has_its_list(name):
-    request = ADAPTERS[name].models_request(Channel(1, "c", "", "sk-k"), Credential("sk-k"))
+    request = ADAPTERS[name].models_request(Channel(1, "c", "", "sk-k"), Credential("sk-k"), 1.0)
     base, path, *_ = ROWS[name]
     root = "/".join(base.split("/")[:3])
     assert (request.url if request else None) == (f"{root}{path}" if path else None)
@@ -134,11 +136,6 @@ def test_a_key_is_wanted_only_by_hosts_that_have_accounts(name):
 @pytest.mark.parametrize("name", NAMED)
 def test_a_proxy_of_ones_own_in_front_may_have_the_key(name):
     ADAPTERS[name].check(Channel(1, "c", "http://proxy.internal/v1", ""))
-
-
-@pytest.mark.parametrize("name", NAMED)
-def test_a_server_of_ones_own_may_load_a_model_first(name):
-    assert (ADAPTERS[name].first_byte_s >= 60) is (name in LOCAL or name == "deepseek")
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -179,7 +176,7 @@ def test_another_region_keeps_the_odd_places():
 
 def test_github_wants_its_version_named():
     assert ADAPTERS["github"].request(call("github")).headers["x-github-api-version"] == "2022-11-28"
-    listed = ADAPTERS["github"].models_request(Channel(1, "c", "", "k"), Credential("k"))
+    listed = ADAPTERS["github"].models_request(Channel(1, "c", "", "k"), Credential("k"), 1.0)
     assert listed.headers["x-github-api-version"] == "2022-11-28"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from canalgate.adapters.openai import OpenAIAdapter
-from canalgate.adapters.reasoning import EFFORTS, details_of, effort_of, sealed, signed
+from canalgate.adapters.parts.reasoning import EFFORTS, details_of, effort_of, sealed, signed
 from canalgate.plugins import BodyError
 from wired import call, chat
 

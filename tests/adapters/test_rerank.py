@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from canalgate.adapters.rerank import documents_of, query_of, ranked
+from canalgate.adapters.parts.rerank import documents_of, query_of, ranked
 from canalgate.plugins import BodyError, Call, Channel, Credential, JsonBody, Usage
 
 

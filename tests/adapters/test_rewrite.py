@@ -2,8 +2,8 @@
 
 import pytest
 import support
-from canalgate.adapters.rewrite import ChunkRewriter, by_table, rewritten
-from canalgate.adapters.usage import UsageFilter
+from canalgate.adapters.parts.rewrite import ChunkRewriter, by_table, rewritten
+from canalgate.adapters.parts.usage import UsageFilter
 from canalgate.plugins import ErrorKind, Reply, UpstreamError, Usage
 
 RULE = by_table(

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 from canalgate.adapters.openai import OpenAIAdapter
-from canalgate.adapters.settings import choices_of, format_of, max_tokens_of, number_of, stop_of
+from canalgate.adapters.parts.settings import choices_of, format_of, max_tokens_of, number_of, stop_of
 from canalgate.plugins import BodyError
 from wired import call, chat
 

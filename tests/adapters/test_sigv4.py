@@ -6,7 +6,7 @@ The first three are of AWS's signature test suite and of the IAM User Guide's ex
 from datetime import UTC, datetime
 
 import pytest
-from canalgate.adapters.sigv4 import AccessKey, Scope, signed
+from canalgate.adapters.parts.sigv4 import AccessKey, Scope, signed
 
 NOW = datetime(2015, 8, 30, 12, 36, tzinfo=UTC).timestamp()
 KEY = AccessKey("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")

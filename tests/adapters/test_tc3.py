@@ -1,7 +1,7 @@
 """Tencent Cloud's signature, against the example of its own page."""
 
 import pytest
-from canalgate.adapters.tc3 import authorization
+from canalgate.adapters.parts.tc3 import authorization
 
 PAYLOAD = b'{"Limit": 1, "Filters": [{"Values": ["\\u672a\\u547d\\u540d"], "Name": "instance-name"}]}'
 EXAMPLE = {

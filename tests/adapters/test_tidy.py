@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from canalgate.adapters.tidy import FAILED, FINISH_REASONS, tidy_answer, tidy_message
+from canalgate.adapters.parts.tidy import FAILED, FINISH_REASONS, tidy_answer, tidy_message
 from canalgate.plugins import Call, Channel, Credential, JsonBody, UpstreamError
 
 

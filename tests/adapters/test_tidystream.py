@@ -5,7 +5,7 @@ import pytest
 import strict
 import support
 from canalgate.adapters.openai import OpenAIAdapter
-from canalgate.adapters.tidystream import TidyStream, as_events
+from canalgate.adapters.parts.tidystream import TidyStream, as_events
 from canalgate.plugins import (
     Call,
     Channel,

@@ -2,7 +2,7 @@
 
 import pytest
 from canalgate.adapters.openai import OpenAIAdapter
-from canalgate.adapters.tools import Tools, parameters_of, tools_of
+from canalgate.adapters.parts.tools import Tools, parameters_of, tools_of
 from canalgate.plugins import BodyError
 from wired import call, chat, function
 

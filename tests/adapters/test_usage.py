@@ -4,7 +4,7 @@ import json
 
 import pytest
 import support
-from canalgate.adapters.usage import UsageFilter, last_usage, read_usage
+from canalgate.adapters.parts.usage import UsageFilter, last_usage, read_usage
 from canalgate.plugins import Usage
 from recordings import recorded
 

@@ -1,7 +1,7 @@
 """How long a host asks us to wait, whatever it says it with."""
 
 import pytest
-from canalgate.adapters.waits import rate_limit_reset, wait_in
+from canalgate.adapters.parts.waits import rate_limit_reset, wait_in
 
 NOW = 1_700_000_000.0
 

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from canalgate.adapters.wenxin import WenxinAdapter, WenxinStream
+from canalgate.adapters.wenxin.adapter import WenxinAdapter, WenxinStream
 from canalgate.plugins import (
     BodyError,
     Call,

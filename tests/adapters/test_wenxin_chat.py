@@ -4,8 +4,8 @@ import copy
 import json
 
 import pytest
-from canalgate.adapters.wenxin_chat import chat_body, image_question
-from canalgate.adapters.wenxin_models import Service
+from canalgate.adapters.wenxin.chat import chat_body, image_question
+from canalgate.adapters.wenxin.models import Service
 from canalgate.plugins import BodyError, Call, Channel, Credential, JsonBody
 
 ALL = Service("chat/x", "FCRMPYV", 2048)

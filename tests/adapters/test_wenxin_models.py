@@ -1,7 +1,7 @@
 """Which path serves a model of Baidu's legacy API."""
 
 import pytest
-from canalgate.adapters.wenxin_models import EVERYTHING, NAMES, Service, service_of
+from canalgate.adapters.wenxin.models import EVERYTHING, NAMES, Service, service_of
 
 CHAT = "chat/completions"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-from canalgate.adapters import bigmodel
-from canalgate.adapters.zhipu import ZhipuAdapter
+from canalgate.adapters.zhipu.glm import ZhipuAdapter
+from canalgate.adapters.zhipu.glm import bigmodel as bigmodel
 from canalgate.plugins import (
     BodyError,
     Call,

@@ -4,8 +4,8 @@ import orjson
 from canalgate.adapters.chat import wants_usage
 from canalgate.adapters.failures import classify, failure_in
 from canalgate.adapters.openai import OpenAIAdapter
+from canalgate.adapters.parts.usage import read_usage
 from canalgate.adapters.sse import DONE, SSEDecoder, encode
-from canalgate.adapters.usage import read_usage
 from canalgate.plugins import ErrorKind, StreamTranslator, UpstreamError
 
 

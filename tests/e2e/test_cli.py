@@ -247,6 +247,7 @@ BAD = [
     (1, "--config missing.toml check", "missing.toml: No such file"),
     (1, "channel remove 99", "there is no channel 99"),
     (1, "channel test 99", "channel 99: no such channel"),
+    (1, "channel models 99", "channel 99: no such channel"),
     (1, "channel add --name x", "--models"),
     (1, "channel add --name x --type gone --models m", "no adapter 'gone'; there are: "),
     (1, "channel add --name x --base-url ftp://h --models m", "http"),

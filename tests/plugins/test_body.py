@@ -205,3 +205,10 @@ def test_an_edit_leaves_every_byte_before_and_after_the_value(fields, style, dat
     end = ("," if after else "") + after + "} "
     raw = (start + parts[at][1] + end).encode()
     assert JsonBody(raw).spliced({name: "EDIT"}) == f'{start}"EDIT"{end}'.encode()
+
+
+def test_a_body_that_was_let_go_holds_nothing():
+    body = JsonBody(b'{"model":"m","messages":[]}')
+    assert body.tree["model"] == "m"
+    body.release()
+    assert (body.raw, body.get("model", str), body._tree) == (b"", None, None)

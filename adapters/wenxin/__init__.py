@@ -1,0 +1,5 @@
+"""Baidu Wenxin."""
+
+from .adapter import WenxinAdapter, register_adapters
+
+__all__ = ["WenxinAdapter", "register_adapters"]
