@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -64,21 +64,31 @@ class Hooks:
         """Keep open what plugins want open while the gateway serves."""
         async with AsyncExitStack() as stack:
             for implementation in self._implementations["lifespan"]:
+                plugin = implementation.plugin_name
                 context = self._call(implementation, final=True, host=host)
                 if context is None:
                     continue
                 try:
-                    await stack.enter_async_context(context)
+                    await context.__aenter__()
                 except Exception as exc:  # the border to foreign code
-                    self._fault(implementation.plugin_name, "lifespan", exc, final=True)
+                    self._fault(plugin, "lifespan", exc, final=True)
+                else:
+                    stack.push_async_callback(self._leave, plugin, context)
             yield
+
+    async def _leave(self, plugin: str, context: AbstractAsyncContextManager[None]) -> None:
+        """Leave a plugin's context. It is not told why: a failure of the gateway is not its to swallow."""
+        try:
+            await context.__aexit__(None, None, None)
+        except Exception as exc:  # the border to foreign code
+            self._fault(plugin, "lifespan", exc)
 
     # Per request.
 
     def prepare_request(self, draft: Draft, caller: Caller) -> None:
         """Let plugins look at a request. Raises Reject where one does."""
         for implementation in self._implementations["prepare_request"]:
-            self._call(implementation, draft=draft, caller=caller)
+            self._call(implementation, lets=(Reject,), draft=draft, caller=caller)
             if draft.answer is not None:
                 draft.answered_by = implementation.plugin_name
                 return
@@ -97,10 +107,18 @@ class Hooks:
         for implementation in self._implementations["on_usage"]:
             self._call(implementation, record=record)
 
-    def _call(self, implementation: pluggy.HookImpl, *, final: bool = False, **values: object) -> Any:
+    def _call(
+        self,
+        implementation: pluggy.HookImpl,
+        *,
+        final: bool = False,
+        lets: tuple[type[Exception], ...] = (),
+        **values: object,
+    ) -> Any:
+        """Call a plugin. Raises what it `lets` it raise; `final` says that one fault is too many."""
         try:
             return implementation.function(*[values[name] for name in implementation.argnames])
-        except Reject:
+        except lets:
             raise
         except Exception as exc:  # the border to foreign code
             self._fault(implementation.plugin_name, implementation.function.__name__, exc, final=final)
@@ -110,7 +128,8 @@ class Hooks:
         faults = self._faults[plugin] = self._faults.get(plugin, 0) + 1
         log.error("plugin failed plugin=%s hook=%s faults=%d", plugin, hook, faults, exc_info=exc)
         if final or faults >= MOST_FAULTS:
-            self._retire(plugin, f"taken out of service: {type(exc).__name__} in {hook}")
+            reason = f"taken out of service: {type(exc).__name__} in {hook}: {exc}"
+            self._retire(plugin, " ".join(reason.split()))
 
 
 class _Guarded(AnswerFilter):
@@ -135,6 +154,8 @@ class _Guarded(AnswerFilter):
             return otherwise
         try:
             made: bytes = getattr(self._filter, method)(*values)
+            if not isinstance(made, bytes):
+                raise TypeError(f"{method} returned {type(made).__name__} and not bytes")
             return made
         except Exception as exc:  # the border to foreign code
             self._filter = None

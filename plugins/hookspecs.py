@@ -3,7 +3,8 @@
 An implementation names only the parameters it wants. They are called in the order in which plugins were
 loaded; one marked `@hookimpl(tryfirst=True)` or `@hookimpl(trylast=True)` goes before or after these.
 Per-request hooks are called from the event loop: they must not block. One that fails is logged and the
-others still run; a plugin that has failed three times is taken out of service.
+others still run; a plugin that has failed three times is taken out of service. Only `prepare_request`
+may raise Reject.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def register_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
 def register_routes(router: UrlDispatcher, host: Host) -> None:
     """Add pages, as aiohttp handlers.
 
-    When: once, at start. Paths of the gateway's own go first: `/v1`, `/api` and `/health` are not to be
-    had. The handlers have no authentication but their own. Since: 1.0.
+    When: once, at start, after `lifespan`. Paths of the gateway's own go first: `/v1`, `/api` and
+    `/health` are not to be had. The handlers have no authentication but their own. Since: 1.0.
     """
 
 
@@ -62,8 +63,8 @@ def register_routes(router: UrlDispatcher, host: Host) -> None:
 def lifespan(host: Host) -> AbstractAsyncContextManager[None] | None:
     """Return a context that is open while the gateway serves: entered before the port, left after it.
 
-    When: once, at start; contexts are left in reverse order. One that fails to open leaves its plugin out
-    of service. Since: 1.0.
+    When: once, at start, before `register_routes`; contexts are left in reverse order, after the last
+    `on_usage`. One that fails to open leaves its plugin out of service. Since: 1.0.
     """
 
 

@@ -121,7 +121,10 @@ class PluginManager:
         if module is None:
             return
         self._pluggy.unregister(module)
-        self.plugins = [replace(one, problem=reason) if one.name == name else one for one in self.plugins]
+        self.plugins = [
+            replace(one, problem=reason) if one.name == name and not one.problem else one
+            for one in self.plugins
+        ]
         self.hooks.refresh()
 
     def _register_adapters(self, module: ModuleType) -> None:

@@ -72,13 +72,14 @@ class Draft:
     def change(self, fields: Mapping[str, object]) -> None:
         """Set top-level fields of the body; all its other bytes stay as the client sent them.
 
-        A new `model` is what the request is routed by. Raises BodyError for a form.
+        A new `model` is what the request is routed by. Raises BodyError for a form, and for a `model` or
+        `stream` of a wrong type; nothing is changed then.
         """
         if self._body is None:
             raise BodyError("a form cannot be changed")
-        self._body = JsonBody(self._body.spliced(fields))
-        self.model = self._body.get("model", str) or self.model
-        self.stream = self._body.get("stream", bool) or False
+        body = JsonBody(self._body.spliced(fields))
+        model, stream = body.get("model", str) or self.model, body.get("stream", bool) or False
+        self._body, self.model, self.stream = body, model, stream
 
 
 class AnswerFilter(StreamTranslator):
@@ -102,8 +103,11 @@ class AnswerFilter(StreamTranslator):
 class UsageRecord(msgspec.Struct, frozen=True):
     """What came of a request. Times are in seconds, `ended_at` is unix time.
 
-    `status` is the one the client got, 499 if it left before there was one. `problem` says what went wrong,
-    in words for operators; it is empty for a good answer. `channel_id` is None where none was asked.
+    `endpoint` is an Endpoint, or the path of a request to none. `status` is the one the client got, 499 if it
+    left before there was one. `problem` says what went wrong, in words for operators, and `error_type` in
+    one word for machines: the value of an ErrorKind where the provider failed, `client_left`,
+    `client_stalled`, `internal_error`, or the code the client was refused with. Both are empty for a good
+    answer. An answer that was cut has the status it began with. `channel_id` is None where none was asked.
     `answered_by` is the plugin that answered in place of a provider: there is no usage then.
     """
 
@@ -125,6 +129,7 @@ class UsageRecord(msgspec.Struct, frozen=True):
     ended_at: float
     problem: str
     answered_by: str = ""
+    error_type: str = ""
 
 
 class Host(Protocol):

@@ -30,7 +30,8 @@ class Record:
     """What is known of a request so far. Times are of time.monotonic()."""
 
     __slots__ = (
-        "answered_by", "attempts", "bytes_sent", "channel", "ended_at", "endpoint", "first_byte_at", "model",
+        "answered_by", "attempts", "bytes_sent", "channel", "ended_at", "endpoint", "error_type",
+        "first_byte_at", "model",
         "principal", "problem", "received_at", "request_id", "status", "stream", "usage",
     )  # fmt: skip
 
@@ -47,9 +48,14 @@ class Record:
         self.first_byte_at: float | None = None
         self.usage: Usage | None = None
         self.problem = ""
+        self.error_type = ""
         self.status = 0
         self.bytes_sent = 0
         self.ended_at = 0.0
+
+    def failed(self, error_type: str, problem: str) -> None:
+        """Note what went wrong, in one word and in words for operators: see plugins.UsageRecord."""
+        self.error_type, self.problem = error_type, problem
 
     def fields(self) -> dict[str, object]:
         """What the line shows, in its order; what is not known is left out. 499: the client left."""
@@ -94,6 +100,7 @@ class Record:
             ended_at=self.ended_at + clock_offset,
             problem=self.problem,
             answered_by=self.answered_by,
+            error_type=self.error_type or (str(self.status) if self.status >= 400 else ""),
         )
 
 

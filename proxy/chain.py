@@ -8,11 +8,17 @@ from ..plugins import AnswerFilter, StreamTranslator
 
 
 class Chain(StreamTranslator):
-    """Feeds what comes out of each to the next. What nobody changes comes out as the object that went in."""
+    """Feeds what comes out of each to the next. What nobody changes comes out as the object that went in.
 
-    def __init__(self, translator: StreamTranslator | None, filters: Sequence[AnswerFilter]) -> None:
+    `content_type` is the provider's own, for a stream that is not translated.
+    """
+
+    def __init__(
+        self, translator: StreamTranslator | None, filters: Sequence[AnswerFilter], content_type: str
+    ) -> None:
         self._translator = translator
         self._filters = filters
+        self.content_type = translator.content_type if translator is not None else content_type
 
     @property
     def usage(self) -> object:  # type: ignore[override]  # read only here: it is the translator's

@@ -196,7 +196,7 @@ class Exchange:
         """The client is gone."""
         if self.ended:
             return
-        self.record.problem = "the client left"
+        self.record.failed("client_left", "the client left")
         self.answer.keep_alive = False
         if self._task is not None:
             self._task.cancel()
@@ -328,14 +328,14 @@ class Exchange:
         if isinstance(exc, BodyError):
             exc = bad_body(exc)
         if isinstance(exc, GatewayError):
-            self.record.problem = exc.message
+            self.record.failed(exc.code or str(exc.status), exc.message)
             return exc
         if isinstance(exc, UpstreamError):
             exc.message = without_secrets(exc.message, self._candidates[self._at])
-            self.record.problem = f"{exc.kind.value}: {exc.message}"
+            self.record.failed(exc.kind.value, f"{exc.kind.value}: {exc.message}")
             return from_upstream(exc, self.record.model)
         log.error("request failed request_id=%s", self._inbound.request_id, exc_info=exc)
-        self.record.problem = "internal error"
+        self.record.failed("internal_error", "internal error")
         self.answer.keep_alive = False
         return internal()
 
@@ -347,11 +347,12 @@ class Exchange:
         record.first_byte_at = transfer.first_byte_at
         record.usage = transfer.usage
         if transfer.cut is not None:
+            kind = transfer.cut.kind
             problem = without_secrets(transfer.cut.message, self._candidates[self._at])
-            record.problem = f"cut: {transfer.cut.kind.value}: {problem}"
+            record.failed(kind.value, f"cut: {kind.value}: {problem}")
 
     def _stalled(self) -> None:
-        self.record.problem = "the client took nothing for too long"
+        self.record.failed("client_stalled", "the client took nothing for too long")
         self.answer.abort()
         self._end()
 

@@ -206,7 +206,8 @@ class Transfer:
             if self._hooks.filters_answers:
                 self._filters = self._hooks.filters(call)
                 if self._filters and (is_events or self._translator is not None):
-                    self._translator = Chain(self._translator, self._filters)
+                    own = response.headers.get("content-type", EVENT_STREAM)
+                    self._translator = Chain(self._translator, self._filters, own)
         if is_events or self._translator is not None:
             self._is_stream = True
             self._take = Transfer._hold if is_events else Transfer._open

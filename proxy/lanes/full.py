@@ -40,6 +40,7 @@ class FullLane:
         self._config = config
         self._pages = web.Application()
         relay.hooks.register_routes(self._pages.router, host)
+        _warn_of_hidden(self._pages)
         self._relay = relay
         settings = config.server
         self._server = _Server(
@@ -95,7 +96,8 @@ class FullLane:
             answer.keep_alive = answer.keep_alive and request.content.is_eof()
             answer.send_error(error)
             record = Record(answer.request_id, request.path, received_at)
-            record.status, record.problem = error.status, error.message
+            record.status = error.status
+            record.failed(error.code or str(error.status), error.message)
             self._relay.access_log.add(record)
             return _Sent(answer)
         connection.exchange = exchange
@@ -135,6 +137,12 @@ class FullLane:
                 ended.set_result(None)
 
         return Exchange(self._relay, route, inbound, reader, answer, on_ended), ended
+
+
+def _warn_of_hidden(pages: web.Application) -> None:
+    for resource in pages.router.resources():
+        if is_ours(resource.canonical):
+            log.warning("page of a plugin is hidden by the gateway's own path=%s", resource.canonical)
 
 
 def _fields(request: web.BaseRequest) -> dict[str, str]:

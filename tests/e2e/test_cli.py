@@ -318,6 +318,52 @@ def test_check_reports_every_problem(tmp_path):
     assert re.search(r"(?m)^plugin +ok +openai", done.stdout)
 
 
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory):
+    """An installation with every kind of plugin, and what `canalgate plugins` says of it in both forms."""
+    folder = tmp_path_factory.mktemp("plugins")
+    lib = folder / "data" / "plugins" / "lib"
+    described = lib / "parrot-1.5.dist-info"
+    described.mkdir(parents=True)
+    hook = "from canalgate.plugins import hookimpl\n@hookimpl\ndef on_usage(record): pass\n"
+    (folder / "config.toml").write_text('[plugins]\nenabled = ["no_such"]\ndisabled = ["resting"]\n')
+    (lib.parent / "broken.py").write_text("1 / 0")
+    (lib.parent / "resting.py").write_text("1 / 0")
+    (lib.parent / "good.py").write_text(f"__version__ = '2.5'\n{hook}")
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: parrot\nVersion: 1.5\n")
+    (described / "entry_points.txt").write_text("[canalgate]\nparrot = parrot_of_tests\n")
+    (lib / "parrot_of_tests.py").write_text(hook)
+    return run(folder, "plugins"), run(folder, "plugins", "--json")
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "version", "hooks", "reason"),
+    [
+        ("openai", "on", "", ["register_adapters"], ""),
+        ("good", "on", "2.5", ["on_usage"], ""),
+        ("parrot", "on", "1.5", ["on_usage"], ""),
+        ("broken", "failed", "", [], "ZeroDivisionError: division by zero"),
+        ("resting", "off", "", [], "disabled by configuration"),
+        ("prometheus", "off", "", [], "not enabled"),
+        ("no_such", "failed", "", [], "there is none; there are prometheus, "),
+    ],
+)
+def test_plugins_says_what_is_loaded_and_why_something_is_not(listed, name, state, version, hooks, reason):
+    rows = {row["name"]: row for row in json.loads(listed[1].stdout)}
+    row = rows[name]
+    assert (row["state"], row["version"], row["hooks"]) == (state, version, hooks)
+    assert row["reason"].startswith(reason) and bool(row["reason"]) is bool(reason)
+
+
+def test_plugins_shows_people_a_line_for_each(listed):
+    shown, rows = listed[0], json.loads(listed[1].stdout)
+    assert shown.returncode == 0
+    lines = shown.stdout.splitlines()
+    assert len(lines) == len(rows) + 1
+    assert [line for line in lines if re.match(r"broken +failed .*broken\.py +ZeroDivisionError", line)]
+    assert [line for line in lines if re.match(r"parrot +on +1\.5 .*on_usage +package parrot", line)]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

@@ -1,7 +1,12 @@
 """What the pages show works as it stands there."""
 
+import inspect
 import re
 from pathlib import Path
+
+import pytest
+from canalgate.plugins import hookspecs
+from canalgate.plugins.manager import FEATURES, PluginManager
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -15,3 +20,32 @@ def test_links_between_pages_lead_somewhere():
     ]
     assert targets
     assert [target for target in targets if not target.exists()] == []
+
+
+PLUGINS_PAGE = (ROOT / "docs" / "plugins.md").read_text("utf-8")
+HOOKS = {
+    name: list(inspect.signature(value).parameters)
+    for name, value in vars(hookspecs).items()
+    if hasattr(value, f"{hookspecs.PROJECT}_spec")
+}
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_every_hook_is_on_the_page_of_plugins_with_its_parameters(name):
+    assert f"\n| `{name}({', '.join(HOOKS[name])})` | " in PLUGINS_PAGE
+
+
+def test_the_page_of_plugins_has_no_hook_that_is_not_there():
+    assert set(re.findall(r"(?m)^\| `(\w+)\(", PLUGINS_PAGE)) == set(HOOKS)
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_every_feature_plugin_is_on_the_page_of_plugins(name):
+    assert f"[{name}](plugins/{name}.md)" in PLUGINS_PAGE
+
+
+def test_the_plugin_on_the_page_of_plugins_loads(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", PLUGINS_PAGE, re.DOTALL)
+    (tmp_path / "teapot.py").write_text(code, "utf-8")
+    (plugin,) = [plugin for plugin in PluginManager((), tmp_path).plugins if plugin.name == "teapot"]
+    assert (plugin.problem, plugin.hooks) == ("", ("prepare_request",))
