@@ -31,8 +31,8 @@ class Record:
 
     __slots__ = (
         "answered_by", "attempts", "bytes_sent", "channel", "ended_at", "endpoint", "error_type",
-        "first_byte_at", "model",
-        "principal", "problem", "received_at", "request_id", "status", "stream", "usage",
+        "first_byte_at", "model", "principal", "problem", "received_at", "request_id", "status", "stream",
+        "usage",
     )  # fmt: skip
 
     def __init__(self, request_id: str, endpoint: str, received_at: float) -> None:

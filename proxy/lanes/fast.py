@@ -25,8 +25,9 @@ from ..auth import client_address
 from ..config import Config
 from ..endpoints import FORMS, Route, match
 from ..errors import GatewayError
+from ..exchange import Exchange
 from ..inbound import BodyReader, Inbound, new_request_id, stalled
-from ..relay import Exchange, Relay
+from ..relay import Relay
 from ..tasks import Owner
 
 MAX_HEAD_BYTES = 8190

@@ -24,8 +24,9 @@ from ..auth import client_address
 from ..config import Config
 from ..endpoints import is_ours, match
 from ..errors import GatewayError, internal
+from ..exchange import Exchange
 from ..inbound import BodyReader, Inbound, new_request_id, stalled
-from ..relay import Exchange, Relay
+from ..relay import Relay
 
 log = logging.getLogger(__name__)
 

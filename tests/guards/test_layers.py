@@ -28,12 +28,13 @@ FLOORS = {
     "conformance.failures": 5, "conformance.rough": 5, "conformance.endurance": 5, "conformance.kit": 6,
     "conformance.loopback": 6,
     # A request, the server, the process.
-    "relay": 7, "probe": 8, "lanes.fast": 8, "lanes.full": 8, "lanes": 9, "front": 10, "host": 11,
+    "relay": 7, "probe": 8, "exchange": 8, "lanes.fast": 9, "lanes.full": 9, "lanes": 10, "front": 11,
+    "host": 12,
     # What people type.
-    "cli.command": 12, "cli.output": 12,
-    "cli.plugins": 13, "cli.channel": 13, "cli.check": 13, "cli.conformance": 13, "cli.serve": 13,
-    "cli.token": 13, "cli.user": 13,
-    "cli": 14,
+    "cli.command": 13, "cli.output": 13,
+    "cli.plugins": 14, "cli.channel": 14, "cli.check": 14, "cli.conformance": 14, "cli.serve": 14,
+    "cli.token": 14, "cli.user": 14,
+    "cli": 15,
 }  # fmt: skip
 """Floor of each module of proxy. A module imports only from floors below its own."""
 

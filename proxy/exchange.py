@@ -1,0 +1,321 @@
+"""The life of one request, from the client's key to the end of its answer.
+
+The steps are functions of values: who asks (live, auth), what is asked (asked), where it goes (routing),
+what to send (the adapter), and the answer on its way back (transfer). This module is their order. It
+knows no HTTP server: a lane gives it an Inbound, a BodyReader and an Answer.
+
+A step that has to wait (a token seen for the first time, a new connection) is a coroutine; where nothing
+has to, a request runs through to its provider without one turn of the event loop, and its answer comes
+back in the provider connection's callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from ..plugins import BodyError, Draft, ErrorKind, LocalAnswer, Reject, UpstreamError
+from . import auth, batches, headers
+from .access_log import Record, caller_of
+from .answer import Answer
+from .asked import Asked, read_request
+from .endpoints import Route
+from .errors import GatewayError, bad_body, from_upstream, internal
+from .inbound import BodyReader, Inbound
+from .playback import play, send
+from .relay import Relay, make_call, without_secrets
+from .snapshot import UsableChannel
+from .tasks import Work
+from .transfer import Transfer
+from .upload import Upload
+from .upstream import Connection, StaleConnection
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 4
+"""Channels tried for one request."""
+
+
+class Exchange:
+    """One request and its answer.
+
+    The lane that read the request's head makes it, has it `begin`, and tells it when the client is slow
+    (`pause`, `resume`) or gone (`leave`). `on_ended` is called once, when nothing more will be written.
+    """
+
+    __slots__ = (
+        "_asked", "_at", "_candidates", "_connection", "_inbound", "_on_ended", "_reader", "_relay",
+        "_renewed", "_route", "_stall_timer", "_task", "_transfer", "_upload", "answer", "ended", "record",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        relay: Relay,
+        route: Route,
+        inbound: Inbound,
+        reader: BodyReader,
+        answer: Answer,
+        on_ended: Callable[[], None],
+    ) -> None:
+        self._relay = relay
+        self._route = route
+        self._inbound = inbound
+        self._reader = reader
+        self._on_ended = on_ended
+        self._asked: Asked | None = None
+        self._candidates: list[UsableChannel] = []
+        self._at = 0
+        self._renewed = False
+        self._transfer: Transfer | None = None
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._upload: asyncio.Task[None] | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self.answer = answer
+        self.ended = False
+        self.record = Record(inbound.request_id, route.endpoint or inbound.path, inbound.received_at)
+
+    # What the lane says.
+
+    def start(self) -> None:
+        """Begin at once, without a task of the lane's."""
+        self._run(self.begin())
+
+    async def begin(self) -> None:
+        """Take the request as far as it goes without an answer from a provider."""
+        try:
+            if self._route.page is not None:
+                self.answer.send_json(await self._relay.page(self._route, self._inbound))
+                self._end()
+                return
+            relay, record = self._relay, self.record
+            principal = record.principal = await relay.principal(self._inbound)
+            self._reader.check_length()
+            asked, answer = await read_request(self._route, self._inbound, self._reader), None
+            record.model, record.stream = asked.model, asked.stream
+            if relay.hooks.prepares:
+                asked, answer = self._prepared(asked, principal)
+            auth.admit_model(principal, asked.model)
+            if answer is not None:
+                await send(answer, self.answer)
+                self._end()
+                return
+            self._asked = asked
+            self._candidates = await relay.choose(principal, asked)
+            await self._attempt_until_sent()
+        except Exception as exc:
+            self._fail(exc)
+
+    def pause(self) -> None:
+        """More waits for the client than should: read no more from the provider, for a time."""
+        if self._transfer is not None and not self.ended:
+            self._transfer.pause()
+            limit = self._relay.config.server.send_idle_s
+            self._stall_timer = asyncio.get_running_loop().call_later(limit, self._stalled)
+
+    def resume(self) -> None:
+        """The client has taken what waited for it."""
+        self._stop_timer()
+        if self._transfer is not None:
+            self._transfer.resume()
+
+    def leave(self) -> None:
+        """The client is gone."""
+        if self.ended:
+            return
+        self.record.failed("client_left", "the client left")
+        self.answer.keep_alive = False
+        if self._task is not None:
+            self._task.cancel()
+        self._end()
+
+    # From the request to the provider.
+
+    def _prepared(self, asked: Asked, principal: auth.Principal) -> tuple[Asked, LocalAnswer | None]:
+        """Let plugins look at the request. Returns what is asked now, and the answer if one gives it."""
+        headers, record = self._inbound.headers, self.record
+        draft = Draft(
+            self._inbound.request_id, asked.endpoint, asked.model, asked.stream, headers, asked.body
+        )
+        try:
+            self._relay.hooks.prepare_request(draft, caller_of(principal))
+        except Reject as exc:
+            raise GatewayError(exc.status, exc.message, code=exc.code) from exc
+        record.model, record.stream, record.answered_by = draft.model, draft.stream, draft.answered_by
+        changes = {"model": draft.model, "stream": draft.stream, "body": draft.body}
+        return msgspec.structs.replace(asked, **changes), draft.answer
+
+    async def _attempt_until_sent(self, *, fresh: bool = False) -> None:
+        """Try channels until one has been asked. Raises UpstreamError when none is left."""
+        while True:
+            try:
+                await self._attempt(fresh)
+                return
+            except UpstreamError as error:
+                fresh = self._next(error)
+
+    async def _attempt(self, fresh: bool) -> None:
+        asked, chosen, relay = self._asked, self._candidates[self._at], self._relay
+        assert asked is not None
+        self.record.channel = chosen
+        self.record.attempts += 1
+        now = time.time()
+        call = make_call(
+            chosen, asked, self._inbound.request_id, await relay.credentials.get(chosen, now), now
+        )
+        adapter, limit = chosen.adapter, relay.config.upstream.max_reply_bytes
+        transfer = self._transfer = Transfer(
+            adapter, call, self.answer, limit, self._transferred, relay.hooks
+        )
+        if parts := batches.parts_of(call, adapter.embedding_inputs):
+            transfer.give(*await batches.ask_parts(relay.upstream, chosen, parts, limit))
+            return
+        local = adapter.answer(call)
+        if local is not None:
+            await play(local, transfer)
+            return
+        request = adapter.request(call)
+        fields = headers.to_upstream(self._inbound.headers, request.headers)
+        upload = Upload(asked, call.upstream_model, self._reader) if asked.form is not None else None
+        try:
+            connection = await relay.upstream.send(
+                request,
+                fields,
+                transfer,
+                proxy=chosen.row.proxy,
+                fresh=fresh or upload is not None,  # half a form cannot be sent again
+                length=upload.length if upload is not None else None,
+            )
+        except ValueError as exc:
+            problem = f"the channel's address or key cannot be sent: {exc}"
+            raise UpstreamError(ErrorKind.MODEL, problem) from exc
+        self._connection = connection
+        transfer.set_source(connection, request.dropped)
+        if upload is not None:
+            self._upload = relay.owner.start(self._send_form(upload, connection), "upload")
+
+    async def _send_form(self, upload: Upload, connection: Connection) -> None:
+        """Send a form beside its answer, which may come before the form has ended."""
+        try:
+            await upload.send(connection)
+        except Exception as exc:
+            self._fail(exc)
+
+    # From the provider to the client.
+
+    def _transferred(self, error: UpstreamError | None) -> None:
+        """An attempt is over: the client has its answer, or another channel may give one."""
+        self._note()
+        if error is None:
+            self._end()
+        else:
+            self._release()
+            self._run(self._go_on(error))
+
+    async def _go_on(self, error: UpstreamError) -> None:
+        try:
+            await self._attempt_until_sent(fresh=self._next(error))
+        except Exception as exc:
+            self._fail(exc)
+
+    def _next(self, error: UpstreamError) -> bool:
+        """Choose what to try after a failure; says whether a new connection must be used.
+
+        Raises the error if nothing is left to try, or nothing should be.
+        """
+        if self._upload is not None:
+            raise error
+        if isinstance(error, StaleConnection):
+            return True
+        if error.kind is ErrorKind.EXPIRED and not self._renewed:
+            self._renewed = True
+            self._relay.credentials.drop(self._candidates[self._at])
+            return False
+        if error.kind is ErrorKind.REQUEST or self._at + 1 >= min(len(self._candidates), MAX_ATTEMPTS):
+            raise error
+        self._at += 1
+        return False
+
+    # How it ends.
+
+    def _fail(self, exc: Exception) -> None:
+        """Answer with what went wrong, or cut the answer that has begun."""
+        if self.ended:
+            return
+        answer, error = self.answer, self._as_answer(exc)
+        if answer.started:
+            answer.cut()
+        else:
+            if not self._reader.at_end:
+                answer.keep_alive = False
+            answer.send_error(error)
+        self._end()
+
+    def _as_answer(self, exc: Exception) -> GatewayError:
+        if isinstance(exc, BodyError):
+            exc = bad_body(exc)
+        if isinstance(exc, GatewayError):
+            self.record.failed(exc.code or str(exc.status), exc.message)
+            return exc
+        if isinstance(exc, UpstreamError):
+            exc.message = without_secrets(exc.message, self._candidates[self._at])
+            self.record.failed(exc.kind.value, f"{exc.kind.value}: {exc.message}")
+            return from_upstream(exc, self.record.model)
+        log.error("request failed request_id=%s", self._inbound.request_id, exc_info=exc)
+        self.record.failed("internal_error", "internal error")
+        self.answer.keep_alive = False
+        return internal()
+
+    def _note(self) -> None:
+        """Put what an attempt has come to into the record."""
+        transfer, record = self._transfer, self.record
+        if transfer is None:
+            return
+        record.first_byte_at = transfer.first_byte_at
+        record.usage = transfer.usage
+        if transfer.cut is not None:
+            kind = transfer.cut.kind
+            problem = without_secrets(transfer.cut.message, self._candidates[self._at])
+            record.failed(kind.value, f"cut: {kind.value}: {problem}")
+
+    def _stalled(self) -> None:
+        self.record.failed("client_stalled", "the client took nothing for too long")
+        self.answer.abort()
+        self._end()
+
+    def _end(self) -> None:
+        """Let go of everything, exactly once."""
+        if self.ended:
+            return
+        self.ended = True
+        self._stop_timer()
+        if self._transfer is not None:
+            self._transfer.abandon()
+            self._transfer = None  # it knows this exchange: without the cycle both are gone at once
+        self._release()
+        record, answer = self.record, self.answer
+        record.status, record.bytes_sent = answer.status, answer.bytes_sent
+        self._relay.access_log.add(record)
+        self._on_ended()
+
+    def _release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._upload is not None and not self._upload.done():
+            # Half a form must not look whole to a provider, so its connection is not used again.
+            connection.reusable = False
+            self._upload.cancel()
+        self._relay.upstream.release(connection)
+
+    def _stop_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    def _run(self, work: Work) -> None:
+        self._task = self._relay.owner.run(work, "request")
