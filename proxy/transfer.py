@@ -35,7 +35,7 @@ from ..plugins import (
 from ..plugins.hooks import Hooks
 from .answer import Answer
 from .chain import Chain
-from .errors import from_upstream
+from .events import error_event, first_event
 from .headers import to_client
 from .tail import Tail
 
@@ -380,25 +380,6 @@ def bug(exc: Exception) -> UpstreamError:
     return UpstreamError(ErrorKind.FAULT, f"the adapter failed: {type(exc).__name__}")
 
 
-def first_event(held: bytes) -> bytes | None:
-    """Return the first event's data; empty if a comment comes first, None if it is not known yet."""
-    text = held.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"\n")
-    *lines, _ = text.split(b"\n")
-    for line in lines:
-        if line.startswith(b"data:"):
-            return line[5:].strip()
-        if line.startswith(b":"):
-            return b""
-    return None
-
-
-def error_event(error: UpstreamError, model: str, before: bytes) -> bytes:
-    """Return the event that tells a client why its stream ends here. `before` are the bytes ahead of it."""
-    gap = b"" if before.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")) or not before else b"\n\n"
-    shown = from_upstream(error, model)
-    return gap + b"data: " + shown.body() + b"\n\n"
-
-
 def _unzipped(body: bytes) -> bytes:
     """An error's body without its gzip or deflate; empty if it is neither, or a bomb."""
     try:
@@ -407,4 +388,4 @@ def _unzipped(body: bytes) -> bytes:
         return b""
 
 
-__all__ = ["Source", "Transfer", "bug", "error_event", "first_event"]
+__all__ = ["Source", "Transfer", "bug"]

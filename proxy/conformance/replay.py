@@ -27,6 +27,7 @@ from ...plugins import (
     UpstreamResponse,
     Usage,
 )
+from ..events import first_event
 from .cases import Case
 from .outcome import Outcome, read_json, read_stream
 from .responses import read_response, read_response_stream
@@ -241,17 +242,6 @@ def checked(adapter: Adapter, call: Call, arriving: Iterable[bytes]) -> Iterable
         if event := first_event(held + b"\n"):
             adapter.check_first_event(call, event)
         yield held
-
-
-def first_event(held: bytes) -> bytes | None:
-    """Return the first event's data; empty if a comment comes first, None if it is not known yet."""
-    lines = _LINE_END.split(held.removeprefix(b"\xef\xbb\xbf"))
-    for line in lines[:-1]:
-        if line.startswith(b"data:"):
-            return line[5:].strip()
-        if line.startswith(b":"):
-            return b""
-    return None
 
 
 def _read(call: Call, sent: bytes, is_stream: bool = False) -> Outcome | None:
