@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 done, 1 failed, 2 wrong usage."""
+    # A command says in a line what is wrong; only `serve` has a log, and sets it up itself.
+    logging.getLogger("canalgate").addHandler(logging.NullHandler())
     parser, commands = _parser()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if any("\ud800" <= sign <= "\udfff" for text in given for sign in text):
