@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from .body import BodyError
 from .contract import Call
 from .requests import AnswerFilter, Caller, Draft, Host, Reject, UsageRecord
 
@@ -86,9 +87,11 @@ class Hooks:
     # Per request.
 
     def prepare_request(self, draft: Draft, caller: Caller) -> None:
-        """Let plugins look at a request. Raises Reject where one does."""
+        """Let plugins look at a request. Raises Reject and BodyError where one does."""
+        # A form has no body that could be at fault: there, the plugin is.
+        lets = (Reject, BodyError) if draft.body is not None else (Reject,)
         for implementation in self._implementations["prepare_request"]:
-            self._call(implementation, lets=(Reject,), draft=draft, caller=caller)
+            self._call(implementation, lets=lets, draft=draft, caller=caller)
             if draft.answer is not None:
                 draft.answered_by = implementation.plugin_name
                 return
@@ -148,6 +151,10 @@ class _Guarded(AnswerFilter):
 
     def whole(self, body: bytes) -> bytes:
         return self._guard("whole", body, body)
+
+    @property
+    def needs_body(self) -> bool:  # type: ignore[override]  # read only here: it is the filter's
+        return self._filter is not None and bool(getattr(self._filter, "needs_body", True))
 
     def _guard(self, method: str, otherwise: bytes, *values: bytes) -> bytes:
         if self._filter is None:

@@ -73,7 +73,9 @@ def prepare_request(draft: Draft, caller: Caller) -> None:
     """Look at a request, change it, answer it, or raise Reject.
 
     Once one has answered, the others are not asked: whoever answers goes last, so that the others can
-    still reject. When: per request, after its key was found good, before a channel is chosen. Since: 1.0.
+    still reject. When: per request, after its key was found good, before a channel is chosen.
+    Raises: Reject; BodyError for a JSON body that is not what it should be, which the client is answered
+    with 400. Neither counts as a failure of the plugin. Since: 1.0.
     """
 
 

@@ -110,6 +110,8 @@ class Ended(NamedTuple):
 
 
 class _Seen(AnswerFilter):
+    needs_body = False
+
     def __init__(self, body: _Body) -> None:
         self._body = body
 

@@ -204,6 +204,8 @@ def content_type_of(body: bytes) -> str | None:
 class Keeper(AnswerFilter):
     """Changes nothing, and keeps the answer once all of it has passed."""
 
+    needs_body = False
+
     def __init__(self, cache: Cache, key: bytes) -> None:
         self._cache = cache
         self._key = key

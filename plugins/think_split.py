@@ -39,6 +39,8 @@ class ThinkFilter(AnswerFilter):
     cut. So an answer that only looked as if it began with a tag goes out with the bytes it came with.
     """
 
+    needs_body = False
+
     def __init__(self, tags: tuple[str, ...], choices: int = 1) -> None:
         self._tags = tags
         self._expected = choices

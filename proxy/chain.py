@@ -24,6 +24,11 @@ class Chain(StreamTranslator):
     def usage(self) -> object:  # type: ignore[override]  # read only here: it is the translator's
         return self._translator.usage if self._translator is not None else None
 
+    @property
+    def needs_body(self) -> bool:  # type: ignore[override]  # read only here: what any of them needs
+        translators = (self._translator, *self._filters)
+        return any(one.needs_body for one in translators if one is not None)
+
     def feed(self, data: bytes) -> bytes:
         if self._translator is not None:
             data = self._translator.feed(data)

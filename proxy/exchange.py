@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..plugins import BodyError, Draft, ErrorKind, LocalAnswer, Reject, UpstreamError
+from ..plugins import BodyError, Draft, ErrorKind, Reject, UpstreamError
 from . import auth, batches, headers
 from .access_log import Record, caller_of
 from .answer import Answer
@@ -95,13 +95,14 @@ class Exchange:
             relay, record = self._relay, self.record
             principal = record.principal = await relay.principal(self._inbound)
             self._reader.check_length()
-            asked, answer = await read_request(self._route, self._inbound, self._reader), None
+            asked, draft = await read_request(self._route, self._inbound, self._reader), None
             record.model, record.stream = asked.model, asked.stream
             if relay.hooks.prepares:
-                asked, answer = self._prepared(asked, principal)
+                asked, draft = self._prepared(asked, principal)
             auth.admit_model(principal, asked.model)
-            if answer is not None:
-                await send(answer, self.answer)
+            if draft is not None and draft.answer is not None:
+                record.answered_by = draft.answered_by
+                await send(draft.answer, self.answer)
                 self._end()
                 return
             self._asked = asked
@@ -135,8 +136,8 @@ class Exchange:
 
     # From the request to the provider.
 
-    def _prepared(self, asked: Asked, principal: auth.Principal) -> tuple[Asked, LocalAnswer | None]:
-        """Let plugins look at the request. Returns what is asked now, and the answer if one gives it."""
+    def _prepared(self, asked: Asked, principal: auth.Principal) -> tuple[Asked, Draft]:
+        """Let plugins look at the request. Returns what is asked now, and the draft, perhaps answered."""
         headers, record = self._inbound.headers, self.record
         draft = Draft(
             self._inbound.request_id, asked.endpoint, asked.model, asked.stream, headers, asked.body
@@ -145,9 +146,9 @@ class Exchange:
             self._relay.hooks.prepare_request(draft, caller_of(principal))
         except Reject as exc:
             raise GatewayError(exc.status, exc.message, code=exc.code) from exc
-        record.model, record.stream, record.answered_by = draft.model, draft.stream, draft.answered_by
+        record.model, record.stream = draft.model, draft.stream
         changes = {"model": draft.model, "stream": draft.stream, "body": draft.body}
-        return msgspec.structs.replace(asked, **changes), draft.answer
+        return msgspec.structs.replace(asked, **changes), draft
 
     async def _attempt_until_sent(self, *, fresh: bool = False) -> None:
         """Try channels until one has been asked. Raises UpstreamError when none is left."""

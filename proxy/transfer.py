@@ -308,11 +308,18 @@ class Transfer:
 
     def _send_reply(self, status: int, reply: Reply) -> None:
         self.usage = reply.usage
+        fields = [field for field in self._fields() if field[0] != "content-type"]
+        self._answer.send(status, self._filtered(reply), [("content-type", reply.content_type), *fields])
+
+    def _filtered(self, reply: Reply) -> bytes:
+        """Give an answer to the filters: as a stream, where the adapter has made one of it."""
         body = reply.body
+        if self._filters and reply.content_type.startswith(EVENT_STREAM):
+            chain = Chain(None, self._filters, reply.content_type)
+            return chain.feed(body) + chain.close()
         for one in self._filters:
             body = one.whole(body)
-        fields = [field for field in self._fields() if field[0] != "content-type"]
-        self._answer.send(status, body, [("content-type", reply.content_type), *fields])
+        return body
 
     def _open_at_end(self) -> None:
         """The stream ended inside its first event, or without one."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from canalgate import plugins
+from canalgate.plugins import manager
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -127,6 +128,21 @@ def test_a_module_of_proxy_imports_only_from_floors_below(name):
 def test_plugins_import_neither_adapters_nor_proxy(module):
     assert not [source for source in targets(module) if source.startswith("canalgate")
                 and not source.startswith("canalgate.plugins")]  # fmt: skip
+
+
+FEATURES = [name for name in manager.FEATURES if exists(f"plugins.{name}")]
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_a_feature_plugin_takes_only_public_names_and_modules_of_its_own(name):
+    """A module of its own is one that nobody but a feature imports, and that imports nothing of ours."""
+    ours = {(source, alias) for source, alias in imports(f"plugins.{name}") if source.startswith("canalgate")}
+    others = {source.removeprefix("canalgate.") for source, _ in ours} - {"plugins"}
+    assert {alias for source, alias in ours if source == "canalgate.plugins"} <= set(plugins.__all__)
+    for other in others:
+        assert not [source for source in targets(other) if source.startswith("canalgate")]
+        users = {module for module in EVERYTHING if f"canalgate.{other}" in targets(module)}
+        assert users <= {f"plugins.{feature}" for feature in FEATURES}
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
