@@ -56,7 +56,7 @@ PROVIDERS = {
 """The recorded providers of each adapter; one that is not named here is not built in."""
 
 OPENAI_APIS = {"chat.completions", "completions", "embeddings", "moderations", "images.generations",
-               "rerank", "responses", "models"}  # fmt: skip
+               "audio.transcriptions", "rerank", "responses", "models"}  # fmt: skip
 
 APIS = {"openai": OPENAI_APIS, "ollama": OPENAI_APIS, "ollama-native": {"ollama.chat"}}
 """The interfaces of an adapter, where its providers have others too."""

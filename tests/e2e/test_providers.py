@@ -14,12 +14,13 @@ import support
 from canalgate.adapters import BUILTIN
 from canalgate.plugins import ErrorKind, UpstreamError
 from canalgate.plugins.manager import PluginManager
-from canalgate.proxy.conformance.cases import Case
+from canalgate.proxy.conformance.cases import Case, cases
 from canalgate.proxy.conformance.compare import differences
 from canalgate.proxy.conformance.outcome import read_json, read_stream
-from canalgate.proxy.conformance.replay import Replayed, channel_for, client_body, replay
+from canalgate.proxy.conformance.replay import NOW, Replayed, channel_for, client_body, replay
 from canalgate.proxy.conformance.responses import read_response, read_response_stream
 from canalgate.proxy.conformance.splits import SPLITS, pieces
+from canalgate.proxy.probe import model_names
 from recorded_providers import PROVIDERS, cases_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -159,8 +160,43 @@ def _read(play, answer):
     return read_stream(answer.body) if is_stream else read_json(answer.body)
 
 
-async def test_the_recordings_are_at_hand(recordings):
-    assert len(PLAYS) > 500
+OTHERS = [
+    Play(name, case, "whole")
+    for name in ADAPTERS
+    for case in cases_of(name)
+    if case.is_credential or case.is_model_list
+    if name != "openai" or case.provider not in OWN
+]
+
+
+async def test_every_recorded_case_is_played(recordings):
+    played = {play.case.title for play in (*PLAYS, *OTHERS)}
+    assert played == {case.title for case in cases(recordings)} and len(PLAYS) > 500
+
+
+@pytest.mark.parametrize("play", OTHERS, ids=[play.name for play in OTHERS])
+async def test_tokens_and_lists_of_models_are_fetched_and_understood(tmp_path, play):
+    adapter = ADAPTERS[play.adapter]
+    async with support.provider() as provider, support.gateway(tmp_path) as gateway:
+        provider.says(*play.answer())
+        elsewhere = {
+            one.name: provider.url for one in adapter.options if one.name in ("token_url", "iam_url")
+        }
+        fields = _channel(play)
+        fields["options"] |= elsewhere
+        row = await gateway.add_channel(provider, "m", **fields)
+        chosen = gateway.live.snapshot.usable[row.id]
+        heard = await _fetched(gateway.front._relay, chosen, play.case)
+    assert differences(play.case, heard) == [] and len(provider.asked) == 1
+
+
+async def _fetched(relay, chosen, case):
+    try:
+        if case.is_credential:
+            return Replayed(credential=await relay.credentials.get(chosen, NOW))
+        return Replayed(models=await model_names(relay, chosen))
+    except UpstreamError as error:
+        return Replayed(error=error)
 
 
 @pytest.mark.parametrize("play", PLAYS, ids=[play.name for play in PLAYS])
