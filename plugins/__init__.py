@@ -20,6 +20,7 @@ from .contract import (
 )
 from .hookspecs import API_VERSION, hookimpl
 from .requests import AnswerFilter, Caller, Draft, Host, Reject, UsageRecord
+from .settings import Patterns, settings_as
 
 __all__ = [
     "API_VERSION",
@@ -39,6 +40,7 @@ __all__ = [
     "JsonBody",
     "LocalAnswer",
     "Option",
+    "Patterns",
     "Reject",
     "Reply",
     "StreamTranslator",
@@ -48,4 +50,5 @@ __all__ = [
     "Usage",
     "UsageRecord",
     "hookimpl",
+    "settings_as",
 ]

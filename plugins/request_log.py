@@ -13,18 +13,18 @@ import asyncio
 import base64
 import codecs
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import orjson
 
-from . import AnswerFilter, Call, Draft, Headers, Host, UsageRecord, hookimpl
+from . import AnswerFilter, Call, Draft, Headers, Host, Patterns, UsageRecord, hookimpl, settings_as
 from .hourly import Drops, HourlyWriter
 
 NAME = "request_log"
@@ -41,41 +41,11 @@ _KEY_FIELDS = ("authorization", "x-api-key", "api-key")
 class Settings(msgspec.Struct, frozen=True):
     """The table `[plugins.request_log]`. `models` are glob patterns of the names that clients use."""
 
-    keep_hours: int = 1
-    max_body_bytes: int = 65536
-    only: str = "all"
-    models: tuple[str, ...] = ("*",)
-    max_queue: int = 1000
-
-
-def _whole(least: int, most: int) -> tuple[Callable[[Any], bool], str]:
-    return (lambda value: type(value) is int and least <= value <= most), f"a number from {least} to {most}"
-
-
-def _is_patterns(value: Any) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and all(type(one) is str and one for one in value)
-
-
-_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "keep_hours": _whole(1, 24 * 366),
-    "max_body_bytes": _whole(0, 16 * 1024 * 1024),
-    "only": (lambda value: value in ("all", "errors"), '"all" or "errors"'),
-    "models": (_is_patterns, "a list of one pattern or more"),
-    "max_queue": _whole(1, 100_000),
-}
-"""For each setting what it has to be, and the same in words."""
-
-
-def read_settings(table: Mapping[str, Any]) -> Settings:
-    """Check a table of settings. Raises ValueError that names key and value."""
-    for key, value in table.items():
-        at = f"plugins.{NAME}.{key} = {value!r}"
-        if key not in _RULES:
-            raise ValueError(f"{at}: unknown setting; there are {', '.join(_RULES)}")
-        is_good, expected = _RULES[key]
-        if not is_good(value):
-            raise ValueError(f"{at}: expected {expected}")
-    return msgspec.convert(table, Settings)
+    keep_hours: Annotated[int, msgspec.Meta(ge=1, le=24 * 366)] = 1
+    max_body_bytes: Annotated[int, msgspec.Meta(ge=0, le=16 * 1024 * 1024)] = 65536
+    only: Literal["all", "errors"] = "all"
+    models: Patterns = ("*",)
+    max_queue: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
 
 
 class _Body:
@@ -246,7 +216,7 @@ class _Plugin:
 
     @asynccontextmanager
     async def opened(self, host: Host) -> AsyncIterator[None]:
-        made = RequestLog(host.data_dir / NAME, read_settings(host.settings(NAME)))
+        made = RequestLog(host.data_dir / NAME, settings_as(Settings, NAME, host.settings(NAME)))
         made.writer.start()
         self.log = made
         try:

@@ -19,7 +19,19 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from . import AnswerFilter, BodyError, Call, Caller, Draft, Host, LocalAnswer, UsageRecord, hookimpl
+from . import (
+    AnswerFilter,
+    BodyError,
+    Call,
+    Caller,
+    Draft,
+    Host,
+    LocalAnswer,
+    Patterns,
+    UsageRecord,
+    hookimpl,
+    settings_as,
+)
 
 NAME = "response_cache"
 
@@ -57,22 +69,13 @@ class Settings(msgspec.Struct, frozen=True):
     max_entries: Positive = 10_000
     max_answer_bytes: Positive = 1024 * 1024
     ttl_s: Annotated[float, msgspec.Meta(gt=0)] = 3600.0
-    models: tuple[str, ...] = ("*",)
+    models: Patterns = ("*",)
     scope: Literal["user", "token", "group"] = "user"
 
 
 def read_settings(table: Mapping[str, Any]) -> Settings:
     """Check a table of settings. Raises ValueError that names key and value."""
-    kinds = {field.name: field.type for field in msgspec.structs.fields(Settings)}
-    for key, value in table.items():
-        shown = f"plugins.{NAME}.{key} = {value!r}"
-        if key not in kinds:
-            raise ValueError(f"{shown}: there is no such setting; there are {', '.join(kinds)}")
-        try:
-            msgspec.convert(value, kinds[key])
-        except msgspec.ValidationError as exc:
-            raise ValueError(f"{shown}: {exc}") from exc
-    settings = msgspec.convert(dict(table), Settings)
+    settings = settings_as(Settings, NAME, table)
     if settings.max_answer_bytes > settings.max_bytes:
         sizes = f"{settings.max_answer_bytes}: more than max_bytes = {settings.max_bytes}"
         raise ValueError(f"plugins.{NAME}.max_answer_bytes = {sizes}; lower it")

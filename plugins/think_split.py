@@ -8,20 +8,20 @@ api-docs.deepseek.com, "Reasoning model", that clients know. The host loads it w
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import orjson
 
-from . import AnswerFilter, BodyError, Call, Host, Json, hookimpl
+from . import AnswerFilter, BodyError, Call, Host, Json, Patterns, hookimpl, settings_as
 from .think_text import TaggedText
 
-DEFAULTS: Mapping[str, tuple[str, ...]] = {"models": ("*",), "tags": ("think",)}
-"""The settings and what they are where the table `[plugins.think_split]` does not say."""
+NAME = "think_split"
 
-_TAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]*")
+TagName = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z][A-Za-z0-9_.:-]*\Z")]
 _DATA = re.compile(rb"(?:\xef\xbb\xbf)?data: ?")
 
 _REASONED = ("reasoning_content", "reasoning")
@@ -218,25 +218,31 @@ def _retold(said: Json, reasoning: str, content: str | None) -> Json:
     return made
 
 
+class Settings(msgspec.Struct, frozen=True):
+    """The table `[plugins.think_split]`: glob patterns of models, names of tags without brackets."""
+
+    models: Patterns = ("*",)
+    tags: Annotated[tuple[TagName, ...], msgspec.Meta(min_length=1)] = ("think",)
+
+
 class _Plugin:
     """The settings of the gateway that is running."""
 
     def __init__(self) -> None:
-        self.models = DEFAULTS["models"]
-        self.tags = DEFAULTS["tags"]
+        self.settings = Settings()
 
     @asynccontextmanager
-    async def running(self, settings: Mapping[str, Any]) -> AsyncIterator[None]:
-        self.models, self.tags = _read_settings(settings)
+    async def running(self, settings: Settings) -> AsyncIterator[None]:
+        self.settings = settings
         yield
 
     def filter(self, call: Call) -> ThinkFilter | None:
         if call.endpoint != "chat/completions":
             return None
         names = (call.model, call.upstream_model)
-        if not any(fnmatchcase(name, pattern) for pattern in self.models for name in names):
+        if not any(fnmatchcase(name, pattern) for pattern in self.settings.models for name in names):
             return None
-        return ThinkFilter(self.tags, _choices_asked(call))
+        return ThinkFilter(self.settings.tags, _choices_asked(call))
 
 
 _plugin = _Plugin()
@@ -244,7 +250,7 @@ _plugin = _Plugin()
 
 @hookimpl
 def lifespan(host: Host) -> AbstractAsyncContextManager[None]:
-    return _plugin.running(host.settings("think_split"))
+    return _plugin.running(settings_as(Settings, NAME, host.settings(NAME)))
 
 
 @hookimpl
@@ -258,26 +264,3 @@ def _choices_asked(call: Call) -> int:
         return (call.body.get("n", int) if call.body is not None else None) or 1
     except BodyError:
         return 1
-
-
-def _read_settings(settings: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the patterns of models and the names of tags. Raises ValueError for a wrong setting."""
-    for key in settings.keys() - DEFAULTS.keys():
-        raise _wrong(key, settings[key], f"there is no such setting; there are {', '.join(DEFAULTS)}")
-    models, tags = (_texts(settings, key) for key in ("models", "tags"))
-    for tag in tags:
-        if not _TAG_NAME.fullmatch(tag):
-            raise _wrong("tags", tag, 'a tag is named without brackets, as "think"')
-    return models, tags
-
-
-def _texts(settings: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = settings.get(key, DEFAULTS[key])
-    is_list = isinstance(value, (list, tuple)) and all(isinstance(one, str) and one for one in value)
-    if not is_list or not value:
-        raise _wrong(key, value, "expected a list of texts with at least one in it")
-    return tuple(value)
-
-
-def _wrong(key: str, value: object, remedy: str) -> ValueError:
-    return ValueError(f"plugins.think_split.{key} = {value!r}: {remedy}")

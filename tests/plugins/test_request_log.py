@@ -6,8 +6,8 @@ import logging
 import msgspec
 import orjson
 import pytest
-from canalgate.plugins import Call, Channel, Credential, Draft, JsonBody, UsageRecord
-from canalgate.plugins.request_log import LOST_AFTER_S, RequestLog, Settings, read_settings
+from canalgate.plugins import Call, Channel, Credential, Draft, JsonBody, UsageRecord, settings_as
+from canalgate.plugins.request_log import LOST_AFTER_S, NAME, RequestLog, Settings
 
 CLIENT_KEY, CHANNEL_KEY, CREDENTIAL = "sk-clientclientclient", "zq7/upstream:secret", "derived-credential"
 BODY = b'{"model":"m","messages":[]}'
@@ -31,17 +31,17 @@ BAD_SETTINGS = {
 @pytest.mark.parametrize(("key", "value"), [(key, v) for key, values in BAD_SETTINGS.items() for v in values])
 def test_a_wrong_setting_is_named_with_its_value(key, value):
     with pytest.raises(ValueError) as caught:
-        read_settings({"keep_hours": 2, key: value})
+        settings_as(Settings, NAME, {"keep_hours": 2, key: value})
     assert str(caught.value).startswith(f"plugins.request_log.{key} = {value!r}: ")
 
 
 def test_nothing_has_to_be_set():
-    assert read_settings({}) == Settings(1, 65536, "all", ("*",), 1000)
+    assert settings_as(Settings, NAME, {}) == Settings(1, 65536, "all", ("*",), 1000)
 
 
 def test_what_is_set_counts():
     table = {"keep_hours": 5, "max_body_bytes": 0, "only": "errors", "models": ["a", "b*"], "max_queue": 7}
-    assert read_settings(table) == Settings(5, 0, "errors", ("a", "b*"), 7)
+    assert settings_as(Settings, NAME, table) == Settings(5, 0, "errors", ("a", "b*"), 7)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def make(tmp_path, clock):
     """Makes a log with settings and starts its thread."""
 
     def made(**settings):
-        log = RequestLog(tmp_path, read_settings(settings), lambda: clock[0])
+        log = RequestLog(tmp_path, settings_as(Settings, NAME, settings), lambda: clock[0])
         log.writer.start()
         return log
 
