@@ -147,6 +147,10 @@ class FastConnection(asyncio.Protocol):
                 data = self._take_body(self._reader, data)
             if data:
                 self._keep_ahead(data)
+        elif self._reader is not None:
+            self._reader.discard(len(data))
+            if self._reader.at_end:
+                self._transport.close()
 
     def eof_received(self) -> bool:
         return False  # the transport closes itself; connection_lost ends the exchange
@@ -315,8 +319,8 @@ class FastConnection(asyncio.Protocol):
             self._transport.close()
             return
         self._state = _State.LINGER
-        self._reader = None
         self._ahead = b""
+        self._transport.write_eof()  # all is said; what the client still sends is only thrown away
         self._transport.resume_reading()
         self.deadline = time.monotonic() + _LINGER_S
 
@@ -364,6 +368,10 @@ class _Body(BodyReader):
         if self._missing == 0:
             self._wake()
         return data[len(mine) :] if len(mine) < len(data) else b""
+
+    def discard(self, size: int) -> None:
+        """Count bytes that nobody will read."""
+        self._missing = max(0, self._missing - size)
 
     def fail(self, error: GatewayError) -> None:
         """The rest will not come."""

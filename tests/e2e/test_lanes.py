@@ -147,6 +147,12 @@ async def test_a_refusal_before_the_body_reaches_its_sender(gateway):
     assert (answer.status, answer.headers["connection"]) == (401, "close")
 
 
+async def test_a_refused_request_ends_at_once_though_its_body_does_not_come(gateway):
+    head = f"{CHAT}\r\nHost: x\r\nAuthorization: Bearer sk-wrong\r\nContent-Length: 50\r\n\r\n"
+    answer = parse_answer(await gateway.raw(head.encode() + b"{", timeout=1.0))
+    assert (answer.status, answer.headers["connection"]) == (401, "close")
+
+
 async def test_a_client_that_closes_its_sending_side_has_left(gateway, provider):
     provider.says(STREAM_HEAD, chunk(delta("a")), 3.0, STREAM_END)
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
