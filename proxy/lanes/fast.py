@@ -228,11 +228,8 @@ class FastConnection(asyncio.Protocol):
         reader = _Body(int(fields.get("content-length", "0")), lane.settings.max_body_bytes)
         self._begin_head()
         self._state = _State.BUSY
-        rest = seen[end:]
-        if rest or reader.at_end:
-            rest = self._take_body(reader, rest)
-        if not reader.at_end:
-            self._reader = reader
+        self._reader = reader
+        rest = self._take_body(reader, seen[end:])
         if rest:
             self._keep_ahead(rest)
         self._exchange = Exchange(lane.relay, route, inbound, reader, answer, self._ended)
@@ -298,17 +295,20 @@ class FastConnection(asyncio.Protocol):
         if not exchange.answer.keep_alive or self._reader is not None:
             self._close()
             return
-        self._state = _State.HEAD
         now, settings = time.monotonic(), self._lane.settings
         # A client may still be taking the end of its answer, and has as long for that as for any other part.
         self.deadline = now + (settings.send_idle_s if self._write_paused else settings.keepalive_s)
         if self._ahead:
-            # In the next turn: answers that need no provider would otherwise nest in each other.
+            # In the next turn: answers that need no provider would otherwise nest in each other. Until then
+            # the connection stays busy, so that what arrives meanwhile stands behind what is there.
             asyncio.get_running_loop().call_soon(self._read_on)
+        else:
+            self._state = _State.HEAD
 
     def _read_on(self) -> None:
-        if self._transport.is_closing() or self._state is not _State.HEAD:
+        if self._transport.is_closing():
             return
+        self._state = _State.HEAD
         data, self._ahead = self._ahead, b""
         self._transport.resume_reading()
         self._read_head(data)

@@ -133,6 +133,37 @@ async def test_bytes_ahead_of_time_wait_for_their_turn(gateway, provider):
     assert got == bodies
 
 
+@pytest.mark.parametrize("cut", [1, 40, 120])
+async def test_what_arrives_between_two_requests_stands_in_its_place(gateway, provider, cut):
+    """The first request is refused at once, the next one's rest comes before its beginning is looked at."""
+    provider.says(ANSWER)
+    await gateway.chat()  # the token is known from now on, so that a refusal need not wait
+    gateway.front._fast.full = None  # a connection that is handed over would fail
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    async with asyncio.timeout(3):
+        while len(gateway.front._fast.connections) != 1:  # noqa: ASYNC110  nothing says when one is accepted
+            await asyncio.sleep(0.01)
+        (connection,) = gateway.front._fast.connections
+        second = request(gateway, "Connection: close")
+        connection.data_received(request(gateway, body=b"{}") + second[:cut])
+        connection.data_received(second[cut:])
+        raw = await reader.read()
+    writer.close()
+    assert [part[:3] for part in raw.split(b"HTTP/1.1 ")[1:]] == [b"400", b"200"]
+
+
+async def test_a_body_has_its_own_time_from_the_beginning(tmp_path):
+    async with support.gateway(tmp_path, server={"head_timeout_s": 0.1, "body_idle_s": 1.0}) as gateway:
+        data = request(gateway, "Connection: close", body=b"{}")
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(data[:-2])
+        await asyncio.sleep(0.5)
+        writer.write(data[-2:])
+        answer = parse_answer(await reader.read())
+        writer.close()
+    assert (answer.status, answer.error["code"]) == (400, "invalid_request_body")
+
+
 async def test_a_refusal_before_the_body_reaches_its_sender(gateway):
     """The rest of the body is still on its way; a plain close would reset the connection under the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
