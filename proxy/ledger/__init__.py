@@ -1,0 +1,1 @@
+"""Reserve, settle, and write down what every request cost."""

@@ -1,0 +1,77 @@
+"""One request as the ledger keeps it: what was asked and served, what it used, what it cost."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+UsageSource = Literal["provider", "tokenizer", "estimate", "none"]
+"""How usage was obtained: the provider's own word, counted here with the model's tokenizer, estimated here,
+or there was nothing to count."""
+
+
+class Counts(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """What one answer used, each part priced by itself where a model has a price for it.
+
+    `cached_tokens`, `cache_write_tokens`, `audio_prompt_tokens` and `image_prompt_tokens` are part of
+    `prompt_tokens`; `reasoning_tokens`, `audio_completion_tokens` and `image_completion_tokens` are part of
+    `completion_tokens`. `milliseconds` of audio, `images` made, `characters` spoken.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_prompt_tokens: int = 0
+    audio_completion_tokens: int = 0
+    image_prompt_tokens: int = 0
+    image_completion_tokens: int = 0
+    milliseconds: int = 0
+    images: int = 0
+    characters: int = 0
+
+
+class Charge(msgspec.Struct, frozen=True, array_like=True):
+    """What one account gave for a request. `leased`: out of a lease; else the account is unlimited."""
+
+    account: str
+    amount: int
+    leased: bool
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """A row of the ledger and of the call log, which are the same.
+
+    `at_ms` is unix time in milliseconds at which the request arrived, the first twelve digits of its id.
+    `cost` and `charged` are quota; `charged` is less only where the caller's balance ended. `price` names the
+    price and its version. `flags` are words about what was odd (`negative_usage`, `usage_twice`, ...).
+    `channel_id` is None where none was asked. `status` is what the client got, 499 where it left before.
+    """
+
+    request_id: str
+    at_ms: int
+    user_id: int
+    token_id: int
+    group: str
+    channel_id: int | None
+    endpoint: str
+    model: str
+    upstream_model: str
+    stream: bool
+    status: int
+    counts: Counts
+    usage_source: UsageSource
+    cost: int
+    charged: int
+    price: str
+    first_byte_ms: int | None
+    total_ms: int
+    attempts: int
+    address: str
+    error_type: str = ""
+    problem: str = ""
+    answered_by: str = ""
+    flags: tuple[str, ...] = ()
+    charges: tuple[Charge, ...] = ()

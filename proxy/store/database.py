@@ -1,0 +1,94 @@
+"""The thin layer under every statement: what a database must do for us, and how dialects differ.
+
+A statement is written once, with named parameters (`:name`) and, where the three databases differ, through
+one of the Dialect's words. No correctness rests on an isolation level: what must not happen twice is one
+conditional statement, and its count of rows says whether it happened.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+Values = Mapping[str, Any]
+Row = Mapping[str, Any]
+"""A row's values by column."""
+
+NO_VALUES: Values = {}
+
+
+class DatabaseError(Exception):
+    """The database did not do what was asked."""
+
+
+class Unavailable(DatabaseError):
+    """It cannot be reached, is full, read-only or locked: later the same may work."""
+
+
+class Clash(DatabaseError):
+    """What was to be written breaks a unique or foreign key."""
+
+
+class Dialect(ABC):
+    """The few statements and types that the three databases spell differently."""
+
+    name: str
+
+    @abstractmethod
+    def types(self) -> Mapping[str, str]:
+        """Words that migrations use in braces: `{id}` (a row's own number), `{blob}`, `{hash}`, `{text}`."""
+
+    @abstractmethod
+    def upsert(
+        self, table: str, keys: Sequence[str], replace: Sequence[str] = (), add: Sequence[str] = ()
+    ) -> str:
+        """Return an INSERT of all these columns that, where `keys` are there already, replaces or adds to the others.
+
+        Without either, a row that is there stays as it is.
+        """
+
+
+class Transaction(ABC):
+    """Statements that happen together or not at all."""
+
+    @abstractmethod
+    async def run(self, sql: str, values: Values = NO_VALUES) -> int:
+        """Run a statement; returns how many rows it found (changed or already so)."""
+
+    @abstractmethod
+    async def many(self, sql: str, rows: Sequence[Values]) -> None:
+        """Run a statement once for each of these, in one go."""
+
+    @abstractmethod
+    async def insert(self, sql: str, values: Values) -> int:
+        """Insert a row into a table with an `{id}` and return the number it got."""
+
+    @abstractmethod
+    async def all(self, sql: str, values: Values = NO_VALUES) -> list[Row]:
+        """Return the rows of a query."""
+
+    async def one(self, sql: str, values: Values = NO_VALUES) -> Row | None:
+        """Return the first row of a query."""
+        rows = await self.all(sql, values)
+        return rows[0] if rows else None
+
+
+class Database(ABC):
+    """A database that is open. Every method raises Unavailable, Clash or DatabaseError."""
+
+    dialect: Dialect
+
+    @abstractmethod
+    async def all(self, sql: str, values: Values = NO_VALUES) -> list[Row]:
+        """Return the rows of a query outside any transaction."""
+
+    async def one(self, sql: str, values: Values = NO_VALUES) -> Row | None:
+        """Return the first row of a query outside any transaction."""
+        rows = await self.all(sql, values)
+        return rows[0] if rows else None
+
+    @abstractmethod
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction: committed at the end of the block, rolled back by any exception."""
