@@ -48,7 +48,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_asked", "_at", "_candidates", "_connection", "_inbound", "_on_ended", "_reader", "_relay",
+        "_asked", "_at", "_bill", "_candidates", "_connection", "_inbound", "_on_ended", "_reader", "_relay",
         "_renewed", "_route", "_stall_timer", "_task", "_transfer", "_upload", "answer", "ended", "record",
     )  # fmt: skip
 
@@ -69,6 +69,7 @@ class Exchange:
         self._asked: Asked | None = None
         self._candidates: list[UsableChannel] = []
         self._at = 0
+        self._bill: Bill | None = None
         self._renewed = False
         self._transfer: Transfer | None = None
         self._connection: Connection | None = None
@@ -107,6 +108,7 @@ class Exchange:
                 return
             self._asked = asked
             self._candidates = await relay.choose(principal, asked)
+            self._bill = await relay.billing.admit(principal, asked, self._candidates, self._reader.length)
             await self._attempt_until_sent()
         except Exception as exc:
             self._fail(exc)
@@ -165,12 +167,14 @@ class Exchange:
         self.record.channel = chosen
         self.record.attempts += 1
         now = time.time()
+        assert self._bill is not None
+        meter = self._bill.attempt(chosen)
         call = make_call(
             chosen, asked, self._inbound.request_id, await relay.credentials.get(chosen, now), now
         )
         adapter, limit = chosen.adapter, relay.config.upstream.max_reply_bytes
         transfer = self._transfer = Transfer(
-            adapter, call, self.answer, limit, self._transferred, relay.hooks
+            adapter, call, self.answer, limit, self._transferred, relay.hooks, self._settle, meter
         )
         if parts := batches.parts_of(call, adapter.embedding_inputs):
             transfer.give(*await batches.ask_parts(relay.upstream, chosen, parts, limit))
@@ -207,6 +211,12 @@ class Exchange:
             self._fail(exc)
 
     # From the provider to the client.
+
+    def _settle(self, then: Callable[[], None]) -> None:
+        """All of a good answer is known: have it accounted for, then let its last bytes go."""
+        self._note()
+        assert self._bill is not None
+        self._bill.settle(self.record, self._transfer, self.answer, then)
 
     def _transferred(self, error: UpstreamError | None) -> None:
         """An attempt is over: the client has its answer, or another channel may give one."""
