@@ -13,7 +13,7 @@ from ... import __version__
 from ..config import load
 from ..errors import ConfigError
 from ..host import load_plugins
-from ..store import StoreError
+from ..store import DatabaseError, StoreError
 from . import channel, check, conformance, plugins, serve, token, user
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return EXIT_USAGE
         config = load(options.config)
         return int(options.run(config, options) or EXIT_OK)
-    except (ConfigError, StoreError) as exc:
+    except (ConfigError, StoreError, DatabaseError) as exc:
         print(f"canalgate: {exc}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:

@@ -50,7 +50,7 @@ class Pair:
 @asynccontextmanager
 async def pairs(folder, **options):
     vault = open_vault(folder)
-    async with open_store(folder, vault) as own, open_store(folder, vault) as other:
+    async with open_store("", folder, vault) as own, open_store("", folder, vault) as other:
         await other.add_user(USER)
         async with Live(own, vault, ADAPTERS, **{"demo": True, **options}) as live:
             yield Pair(live, other, vault)
@@ -159,7 +159,7 @@ async def test_a_book_of_refused_keys_does_not_grow_without_end(unwatched, monke
 
 async def test_a_gateway_that_stops_is_no_running_one(tmp_path):
     vault = open_vault(tmp_path)
-    async with open_store(tmp_path, vault) as store:
+    async with open_store("", tmp_path, vault) as store:
         async with Live(store, vault, ADAPTERS, demo=True):
             assert len(await store.instance_generations(int(time.time()))) == 1
         assert await store.instance_generations(int(time.time())) == []

@@ -9,7 +9,7 @@ import pytest
 from canalgate.proxy.errors import ConfigError
 from canalgate.proxy.records import DISABLED, ENABLED, ROLE_USER, ChannelRow, Token, User
 from canalgate.proxy.store import StoreError, open_store
-from canalgate.proxy.store.store import DATABASE_FILE
+from canalgate.proxy.store.open import DATABASE_FILE
 from canalgate.proxy.vault import open_vault
 
 USER = User(0, "anna", ROLE_USER, "default", ENABLED, 5, "scrypt$a$b")
@@ -22,7 +22,7 @@ CHANNEL = ChannelRow(
 
 @asynccontextmanager
 async def opened(folder):
-    async with open_store(folder, open_vault(folder)) as store:
+    async with open_store("", folder, open_vault(folder)) as store:
         yield store
 
 
@@ -62,12 +62,12 @@ async def test_opening_again_runs_no_migration_twice(tmp_path):
 async def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path):
     async with opened(tmp_path):
         pass
-    database = sqlite3.connect(tmp_path / DATABASE_FILE)
-    database.execute("PRAGMA user_version = 999")
+    database = sqlite3.connect(tmp_path / DATABASE_FILE, isolation_level=None)
+    database.execute("INSERT INTO migrations (number) VALUES (999)")
     with pytest.raises(ConfigError, match="newer canalgate; update the program"):
         async with opened(tmp_path):
             pass
-    assert database.execute("PRAGMA user_version").fetchone() == (999,)
+    assert database.execute("SELECT MAX(number) FROM migrations").fetchone() == (999,)
     database.close()
 
 
