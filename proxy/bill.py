@@ -16,7 +16,9 @@ from .answer import Answer
 from .asked import Asked
 from .auth import Principal
 from .errors import GatewayError
-from .ledger import Charge, Counts, Entry, Ledger, Reservation
+from .ledger.book import Reservation
+from .ledger.entry import Charge, Counts, Entry
+from .ledger.ledger import Ledger
 from .limits import Limits, Ticket
 from .live import Live
 from .metering import Measured, Meter

@@ -122,7 +122,7 @@ async def _connected(path: Path) -> AsyncIterator[aiosqlite.Connection]:
         with _mapped():
             for pragma in (
                 "journal_mode = WAL",
-                "synchronous = NORMAL",
+                "synchronous = FULL",
                 "busy_timeout = 5000",
                 "foreign_keys = ON",
             ):
