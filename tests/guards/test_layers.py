@@ -20,6 +20,7 @@ FLOORS = {
     # The store: the databases, what they have in common, statements by area.
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.sqlite": 1, "store.migrate": 1,
     "store.store": 2, "store.open": 3,
+    "store.request_rows": 3, "store.months": 4, "store.rollups": 4, "store.requests": 5,
     "store": 4, "upstream.pool": 3, "pages": 3, "playback": 3,
     "upstream.whole": 4, "live": 5, "access_log": 3,
     "upstream": 5, "credentials": 6, "upload": 6, "batches": 6,
