@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from ..ledger.entry import Charge, Counts, Entry
-from ..pricing import RATIO_ONE
 
 _ID = re.compile(r"[0-9a-f]{24}")
 _NAME, _WORD, _PROBLEM = 191, 64, 500
@@ -37,11 +36,11 @@ MAY_BE_NULL = frozenset({"channel_id", "first_byte_ms"})
 class _Details(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """What is shown of one request and never searched for."""
 
-    counts: Counts = Counts()
+    counts: Counts
+    group_ratio: int
+    channel_ratio: int
     flags: tuple[str, ...] = ()
     charges: tuple[Charge, ...] = ()
-    group_ratio: int = RATIO_ONE
-    channel_ratio: int = RATIO_ONE
 
 
 _encode = msgspec.json.Encoder().encode
@@ -71,7 +70,7 @@ def values(entry: Entry) -> dict[str, object]:
     if key is None:
         raise ValueError(f"not a request's id: {entry.request_id[:100]!r}")
     flags = tuple(storable(flag, _WORD) for flag in entry.flags)
-    details = _Details(counts, flags, entry.charges, entry.group_ratio, entry.channel_ratio)
+    details = _Details(counts, entry.group_ratio, entry.channel_ratio, flags, entry.charges)
     return {
         "at_ms": key[0],
         "tail": key[1],

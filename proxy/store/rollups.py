@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..ledger.entry import Entry
-from .database import Database, Transaction, Unavailable
+from .database import Database, Row, Transaction, Unavailable
 from .request_rows import TEXTS, has_failed, storable
 
 Span = Literal["hour", "day"]
@@ -159,16 +159,18 @@ async def totals(
     grouped = f" GROUP BY {', '.join(columns)} ORDER BY {', '.join(columns)}" if columns else ""
     with suppress(Unavailable):  # a database that takes nothing can still be asked
         await fold(database)
+    given: dict[str, object] = {"span": SPANS[span], "from_s": from_s, "to_s": to_s}
     rows = await database.all(
         f"SELECT {', '.join((*columns, sums))} FROM {table} WHERE {' AND '.join(where)}{grouped}",
-        {"span": SPANS[span], "from_s": from_s, "to_s": to_s, **only},
+        {**given, **{str(name): value for name, value in only.items()}},
     )
+    return [_total(row) for row in rows if row["requests"] is not None]  # None: the sum of nothing
+
+
+def _total(row: Row) -> Total:
     # A database may say a sum as a Decimal.
-    return [
-        Total(**{name: value if name == "model" else int(value) for name, value in row.items()})
-        for row in rows
-        if row["requests"] is not None  # the sum of nothing
-    ]
+    values: dict[str, Any] = {k: value if k == "model" else int(value) for k, value in row.items()}
+    return Total(**values)
 
 
 def _table(columns: set[By]) -> str:
