@@ -49,8 +49,12 @@ setup: $(VENV)/.dev
 
 # What tests need from the system and pip cannot give. Installed where we may; else those tests say so.
 system:
-	@command -v curl >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends curl; } || true
+	@missing=; export PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')"; \
+	for pair in curl:curl mariadbd:mariadb-server initdb:postgresql; do \
+	  command -v "$${pair%:*}" >/dev/null || missing="$$missing $${pair#*:}"; done; \
+	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } \
+	  || echo "not installed, so some tests are skipped:$$missing"
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -20,6 +20,8 @@ from .errors import ConfigError
 
 ENV_PREFIX = "CANALGATE_"
 CONFIG_ENV = "CANALGATE_CONFIG"
+ONE_API_ENV = "SQL_DSN"
+"""One API's name of `data.database`."""
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,10 +40,14 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is kept on disk."""
+    """What is kept, and where. `database` is empty for a file in `dir`, else an address with a password."""
 
     dir: str = "data"
+    database: str = ""
     secret_key: str = ""
+
+    def __repr__(self) -> str:
+        return f"Data(dir={self.dir!r})"  # the others are secrets
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,6 +150,8 @@ def _with_plugin_tables(table: dict[str, Any]) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """CANALGATE_SECTION__KEY=value, the value as TOML has it; text needs no quotes, a list may be a,b,c."""
     tables: dict[str, dict[str, Any]] = {}
+    if environ.get(ONE_API_ENV):
+        tables["data"] = {"database": environ[ONE_API_ENV]}
     for name in sorted(environ):
         if not name.startswith(ENV_PREFIX) or "__" not in name:
             continue
@@ -183,7 +191,7 @@ def _merged(table: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict
 
 T = TypeVar("T")
 
-_SECRETS = frozenset({"data.secret_key"})
+_PUBLIC_DATA = "data.dir"
 
 _REMEDIES = (
     (r"Expected `(int|float|int \| float|number)`, got `str`", "remove the quotes"),
@@ -205,7 +213,9 @@ def _convert(table: dict[str, Any], kind: type[T], source: str) -> T:
         if unknown:
             key = unknown[1]
             where = ".".join(part for part in (where.removeprefix("$"), key) if part)
-        value = "..." if where in _SECRETS else _look_up(table, where)
+        # A misspelt name of a secret is a secret too.
+        secret = where.partition(".")[0] == "data" and where != _PUBLIC_DATA
+        value = "..." if secret else _look_up(table, where)
         remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, message)), "")
         raise ConfigError(
             f"{source}: {where} = {value!r}: {_lower(message)}" + (f"; {remedy}" if remedy else "")

@@ -95,7 +95,7 @@ async def opened(config: Config) -> AsyncIterator[Opened]:
     if not os.access(directory, os.W_OK):
         raise ConfigError(f"data.dir = {str(directory)!r}: not writable; choose a folder you may write to")
     vault = open_vault(directory, config.data.secret_key)
-    async with open_store("", directory, vault) as store:
+    async with open_store(config.data.database, directory, vault) as store:
         yield Opened(config, vault, store, load_plugins(config))
 
 

@@ -26,6 +26,7 @@ async def _check(config: Config) -> int:
     _say("configuration", "ok", "")
     async with opened(config) as parts:
         _say("data", "ok", str(config.data_dir))
+        _say("database", "ok", parts.store.database.place)
         failed = False
         for plugin in parts.plugins.plugins:
             state = "off" if plugin.disabled else "FAILED" if plugin.problem else "ok"

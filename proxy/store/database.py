@@ -62,7 +62,7 @@ class Dialect(ABC):
 
 
 class Transaction(ABC):
-    """Statements that happen together or not at all."""
+    """Statements that happen together or not at all. After one that fails, leave the block."""
 
     @abstractmethod
     async def run(self, sql: str, values: Values = NO_VALUES) -> int:
@@ -90,6 +90,8 @@ class Database(ABC):
     """A database that is open. Every method raises Unavailable, Clash or DatabaseError."""
 
     dialect: Dialect
+    place: str
+    """Where it is, for people; without user and password."""
 
     @abstractmethod
     async def all(self, sql: str, values: Values = NO_VALUES) -> list[Row]:

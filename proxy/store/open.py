@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from ..errors import ConfigError
 from ..vault import Vault
+from .address import Address, parse
 from .database import Database, DatabaseError
 from .migrate import migrate
 from .sqlite import open_sqlite
@@ -25,18 +26,39 @@ async def open_store(url: str, data_dir: Path, vault: Vault) -> AsyncIterator[St
 
 @asynccontextmanager
 async def open_database(url: str, data_dir: Path) -> AsyncIterator[Database]:
-    """Open a database with its schema up to date; an empty `url` is the file in the data directory."""
-    path = data_dir / DATABASE_FILE
-    try:
-        async with open_sqlite(path) as database:
-            await _migrate(database, str(path))
-            yield database
-    except DatabaseError as exc:
-        raise ConfigError(f"{path}: {exc}; check that it is a canalgate database and can be written") from exc
+    """Open a database with its schema up to date; an empty `url` is the file in the data directory.
+
+    Raises ConfigError if that cannot be done; the message holds no password.
+    """
+    place, opening, remedy = _choice(url, data_dir)
+    async with AsyncExitStack() as stack:
+        try:
+            database = await stack.enter_async_context(opening)
+            await migrate(database)
+        except ConfigError as exc:
+            raise ConfigError(f"{place}: {exc}") from exc
+        except DatabaseError as exc:
+            raise ConfigError(f"{place}: {exc}; {remedy}") from exc
+        yield database
 
 
-async def _migrate(database: Database, name: str) -> None:
+def _choice(url: str, data_dir: Path) -> tuple[str, AbstractAsyncContextManager[Database], str]:
+    """Return where the database is, how it is opened, and what to do where that fails."""
+    if not url:
+        path = data_dir / DATABASE_FILE
+        return str(path), open_sqlite(path), "check that it is a canalgate database and can be written"
+    address = parse(url)
+    return str(address), _on_server(address), "check data.database, and that the server can be reached"
+
+
+def _on_server(address: Address) -> AbstractAsyncContextManager[Database]:
     try:
-        await migrate(database)
-    except ConfigError as exc:
-        raise ConfigError(f"{name}: {exc}") from exc
+        if address.kind == "mysql":
+            from .mysql import open_mysql
+
+            return open_mysql(address)
+        from .postgres import open_postgres
+
+        return open_postgres(address)
+    except ImportError as exc:
+        raise ConfigError(f"data.database: {exc}; try pip install 'canalgate[{address.kind}]'") from exc

@@ -77,7 +77,8 @@ class SqliteDatabase(Database):
 
     dialect = SqliteDialect()
 
-    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(self, place: str, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self.place = place
         self._writer = writer
         self._reader = reader
         self._lock = asyncio.Lock()
@@ -109,7 +110,7 @@ class SqliteDatabase(Database):
 async def open_sqlite(path: Path) -> AsyncIterator[SqliteDatabase]:
     """Open a database file, which is made if it is not there."""
     async with _connected(path) as writer, _connected(path) as reader:
-        yield SqliteDatabase(writer, reader)
+        yield SqliteDatabase(str(path), writer, reader)
 
 
 @asynccontextmanager

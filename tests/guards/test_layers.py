@@ -20,7 +20,8 @@ FLOORS = {
     # Decisions and input and output, each on its own.
     "logs": 2, "auth": 2, "routing": 2, "transfer": 2, "asked": 2, "upstream.connection": 2,
     # The store: the databases, what they have in common, statements by area.
-    "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.sqlite": 1, "store.migrate": 1,
+    "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
+    "store.named": 1, "store.sqlite": 1, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
     "store.store": 2, "store.open": 3,
     "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
     "store": 4, "upstream.pool": 3, "pages": 3, "playback": 3,

@@ -48,25 +48,25 @@ class Pair:
 
 
 @asynccontextmanager
-async def pairs(folder, **options):
+async def pairs(folder, url="", **options):
     vault = open_vault(folder)
-    async with open_store("", folder, vault) as own, open_store("", folder, vault) as other:
+    async with open_store(url, folder, vault) as own, open_store(url, folder, vault) as other:
         await other.add_user(USER)
         async with Live(own, vault, ADAPTERS, **{"demo": True, **options}) as live:
             yield Pair(live, other, vault)
 
 
 @pytest.fixture
-async def pair(tmp_path):
-    async with pairs(tmp_path) as made:
+async def pair(tmp_path, database_url):
+    async with pairs(tmp_path, database_url) as made:
         yield made
 
 
 @pytest.fixture
-async def unwatched(tmp_path, monkeypatch):
+async def unwatched(tmp_path, database_url, monkeypatch):
     """A pair whose live state looks at the store only when it is asked something."""
     monkeypatch.setattr(live_module, "POLL_S", 3600.0)
-    async with pairs(tmp_path) as made:
+    async with pairs(tmp_path, database_url) as made:
         yield made
 
 
