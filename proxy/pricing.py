@@ -20,7 +20,8 @@ class Price(msgspec.Struct, frozen=True):
 
     None: priced as the part it belongs to (`cached`, `cache_write`, `audio_prompt`, `image_prompt` as
     `prompt`; `reasoning`, `audio_completion`, `image_completion` as `completion`). `name` says where it comes
-    from and of which version it is. `context` and `output` are the model's bounds in tokens, 0 where not known.
+    from and of which version it is. `context` and `output` are the model's bounds in tokens, 0 where not
+    known.
     """
 
     name: str
