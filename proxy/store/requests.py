@@ -66,12 +66,13 @@ class Requests:
             raise
 
     async def tend(self, now: float) -> list[str]:
-        """Make the tables of this month and the next, drop what is older than is kept; return those months.
+        """Make this month's table and the next, drop what is older than is kept and return those months.
 
         To be called at the start and every hour or so.
         """
         month = month_of(int(now * 1000))
         await self._months.make((month, after(month)))
+        await self.fold()
         if not self._keep_days:
             return []
         oldest = int(now) - self._keep_days * _DAY_S
