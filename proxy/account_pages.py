@@ -18,7 +18,7 @@ from .ledger.entry import Entry
 from .pricing import QUOTA_PER_DOLLAR
 from .receipts import decimal, dollars, receipt
 from .records import ROLE_ADMIN
-from .store import Requests
+from .store.requests import Requests
 
 _UNLIMITED_DOLLARS = "100000000"
 """What One API shows where nothing is limited."""

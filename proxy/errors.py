@@ -81,6 +81,17 @@ def internal() -> GatewayError:
     return GatewayError(500, "internal error of the gateway", type="server_error", code="internal_error")
 
 
+def database_away() -> GatewayError:
+    """The database cannot be reached, and what it would have said is not in memory."""
+    return GatewayError(
+        503,
+        "the gateway cannot reach its database",
+        type="server_error",
+        code="database_unavailable",
+        headers={"retry-after": "1"},
+    )
+
+
 _UPSTREAM: Mapping[ErrorKind, tuple[int, str, str, str]] = {
     ErrorKind.MODEL: (502, "upstream_error", "upstream_config", "the channel is not set up for this request"),
     ErrorKind.CREDENTIAL: (502, "upstream_error", "upstream_auth", "the provider refused the gateway's key"),

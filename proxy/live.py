@@ -12,14 +12,15 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from ..plugins import Adapter
 from .auth import Principal, split_pin
-from .errors import unauthorized
+from .errors import database_away, unauthorized
 from .snapshot import EMPTY, Snapshot, build, demo_channel
-from .store import Store
+from .store import DatabaseError, Store, Unavailable
 from .tasks import Owner
 from .vault import Vault
 
@@ -41,21 +42,30 @@ class Live:
         self._owner = Owner()
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._reported_at = 0.0
+        self._is_away = False
         self._loading = asyncio.Lock()
         self._known: dict[bytes, Principal | None] = {}
         self.snapshot: Snapshot = EMPTY
 
     async def __aenter__(self) -> Live:
-        await self.catch_up()
+        await self._catch_up()
         self._owner.repeat(self._watch, POLL_S, "store watch")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._owner.close()
-        await self._store.forget_instance(self._name)
+        with suppress(DatabaseError):  # it is forgotten in time
+            await self._store.forget_instance(self._name)
 
     async def catch_up(self) -> bool:
-        """Load what has changed in the store; says whether anything has since the call, whoever loaded it."""
+        """Load what has changed in the store; says whether anything has since the call, whoever loaded it.
+
+        Raises GatewayError 503 if the database cannot be reached.
+        """
+        with _reached():
+            return await self._catch_up()
+
+    async def _catch_up(self) -> bool:
         before = self.snapshot
         async with self._loading:
             generation = await self._store.generation()
@@ -69,12 +79,13 @@ class Live:
         return self._known.get(self._vault.token_hash(key))
 
     async def find(self, key: str) -> Principal:
-        """Return who holds this key, with the channel it names, if any. Raises GatewayError 401."""
-        found = await self._find(key)
-        if found is None:
+        """Return who holds this key, with the channel it names, if any. Raises GatewayError 401 or 503."""
+        with _reached():
+            found = await self._find(key)
             base, pin = split_pin(key)
-            found = await self._find(base) if pin is not None else None
-            found = replace(found, pin=pin) if found is not None else None
+            if found is None and pin is not None:
+                found = await self._find(base)
+                found = replace(found, pin=pin) if found is not None else None
         if found is None:
             raise unauthorized("incorrect API key")
         return found
@@ -85,7 +96,7 @@ class Live:
         if found is not None:
             return found
         if key_hash in self._known:
-            await self.catch_up()
+            await self._catch_up()
             if key_hash in self._known:  # still: another task may have loaded the change meanwhile
                 return self._known[key_hash]
         if len(self._known) >= _MAX_KNOWN:
@@ -97,8 +108,18 @@ class Live:
         return found
 
     async def _watch(self) -> None:
-        if not await self.catch_up() and time.monotonic() - self._reported_at > _HEARTBEAT_S:
-            await self._report()
+        """Follow the store. As long as it is away, what is in memory serves."""
+        try:
+            if not await self._catch_up() and time.monotonic() - self._reported_at > _HEARTBEAT_S:
+                await self._report()
+        except Unavailable as exc:
+            if not self._is_away:
+                log.warning("database cannot be reached error=%s", exc)
+            self._is_away = True
+            return
+        if self._is_away:
+            log.info("database is back")
+        self._is_away = False
 
     async def _load(self, generation: int) -> None:
         rows = await self._store.channels()
@@ -114,3 +135,12 @@ class Live:
     async def _report(self) -> None:
         self._reported_at = time.monotonic()
         await self._store.report_instance(self._name, self.snapshot.generation, int(time.time()))
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Say to the client what keeps us from the database."""
+    try:
+        yield
+    except Unavailable as exc:
+        raise database_away() from exc

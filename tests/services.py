@@ -160,7 +160,8 @@ class Mariadb(Server):
         return [
             find("mariadbd"), *self.base(), f"--port={self.port}", "--bind-address=127.0.0.1",
             f"--socket={self.folder}/s", f"--pid-file={self.folder}/pid", "--skip-log-bin",
-            "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--performance-schema=OFF",
+            "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--sync-frm=OFF",
+            "--innodb-doublewrite=OFF", "--innodb-buffer-pool-size=64M", "--performance-schema=OFF",
         ]  # fmt: skip
 
     def is_ready(self):

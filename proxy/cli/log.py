@@ -10,7 +10,8 @@ import msgspec
 from ..host import Opened
 from ..ledger.entry import Entry
 from ..receipts import dollars, explain, receipt
-from ..store import Filters, Requests, StoreError
+from ..store import StoreError
+from ..store.requests import Filters, Requests
 from .command import Commands, on_installation, row_id
 from .named import Names, names_of, seconds
 from .output import add_json_option, show

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from ..host import Opened
 from ..receipts import dollars
-from ..store import SPANS, By, Requests, Span, Total
+from ..store.requests import Requests
+from ..store.rollups import SPANS, By, Span, Total
 from .command import Commands, on_installation
 from .named import Names, names_of, seconds
 from .output import add_json_option, show

@@ -23,6 +23,9 @@ from .database import (
 )
 from .upsert import on_conflict
 
+_BUSY_MS = 5000
+_BUSY_TURN_MS = 50
+
 _LATER = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
@@ -121,16 +124,24 @@ async def _connected(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     try:
         connection.row_factory = sqlite3.Row
         with _mapped():
-            for pragma in (
-                "journal_mode = WAL",
-                "synchronous = NORMAL",
-                "busy_timeout = 5000",
-                "foreign_keys = ON",
-            ):
+            await _set_journal(connection)
+            for pragma in ("synchronous = NORMAL", f"busy_timeout = {_BUSY_MS}", "foreign_keys = ON"):
                 await connection.execute(f"PRAGMA {pragma}")
         yield connection
     finally:
         await connection.close()
+
+
+async def _set_journal(connection: aiosqlite.Connection) -> None:
+    """Keep a write-ahead log. SQLite does not wait for another gateway that is starting, so this does."""
+    for left_ms in range(_BUSY_MS, -1, -_BUSY_TURN_MS):
+        try:
+            await connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not left_ms:
+                raise
+        await asyncio.sleep(_BUSY_TURN_MS / 1000)
 
 
 async def _rows(connection: aiosqlite.Connection, sql: str, values: Values) -> list[Row]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 from canalgate.proxy.ledger.entry import Charge, Counts, Entry
-from canalgate.proxy.store import DatabaseError, Filters, Requests, Total
+from canalgate.proxy.store import DatabaseError
 from canalgate.proxy.store.months import after, month_of, table_of
 from canalgate.proxy.store.open import open_database
+from canalgate.proxy.store.requests import Filters, Requests
+from canalgate.proxy.store.rollups import Total
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -345,19 +347,20 @@ async def test_nothing_used_is_no_sum(database):
     assert await sums(Requests(database), over_time=False) == []
 
 
-async def test_two_writers_and_two_folders_at_once_lose_and_double_nothing(database):
+async def test_two_writers_and_two_folders_at_once_lose_and_double_nothing(tmp_path, database_url, database):
     async def writer(requests, start):
         for n in range(10):
             await write(requests, *(made(start + n, model=f"m{k % 3}") for k in range(4)))
 
-    first, second = Requests(database), Requests(database)
-    await first.tend(NOON)
-    await asyncio.gather(
-        writer(first, NOON), writer(second, NOON + 1), *(one.fold() for one in (first, second) * 4)
-    )
-    await asyncio.gather(first.fold(), second.fold())
-    (total,) = await sums(first, over_time=False)
-    assert (total.requests, len(await ids(second, limit=200))) == (80, 80)
+    async with open_database(database_url, tmp_path) as another:
+        first, second = Requests(database), Requests(another)
+        await asyncio.gather(first.tend(NOON), second.tend(NOON))
+        await asyncio.gather(
+            writer(first, NOON), writer(second, NOON + 1), *(one.fold() for one in (first, second) * 4)
+        )
+        await asyncio.gather(first.fold(), second.fold())
+        (total,) = await sums(first, over_time=False)
+        assert (total.requests, len(await ids(second, limit=200))) == (80, 80)
 
 
 async def test_more_than_one_fold_takes_is_folded_all_the_same(database, monkeypatch):
