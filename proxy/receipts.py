@@ -91,12 +91,12 @@ _APART = {
 def explain(entry: Entry, price: Price | None) -> list[str]:
     """Return the lines of the sum that makes the cost: counts times prices, times ratios, rounded up.
 
-    `price` is the one the entry names, None where it is not known any more: then the counts stand alone.
+    `price` is the one the entry names, None where it is not at hand: then the counts stand alone.
     """
     lines = []
     if price is None:
         lines += [f"{name} {count}" for name, count in msgspec.structs.asdict(entry.counts).items() if count]
-        lines.append(f"the price {entry.price or '-'} is not known any more")
+        lines.append(f"price {entry.price or '-'}: not at hand, so the sum cannot be shown")
     else:
         thousandths = 0
         for name, count, pico, one in _terms(entry.counts, price):
