@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types guards table bench bench-peers bench-count bench-system setup system clean
+.PHONY: run test lint types guards table bench bench-peers bench-count bench-log bench-system setup system clean
 
 run: $(VENV)/.run
 	$(BIN)/canalgate serve
@@ -40,6 +40,10 @@ bench-peers: setup
 # Instructions and system calls; fails when one is over its budget. COUNT=--write makes a new budget.
 bench-count: setup
 	$(BIN)/python bench/count.py $(COUNT)
+
+# The call log at ten million rows; takes minutes. LOG="--rows 1000000" for less.
+bench-log: setup
+	$(BIN)/python bench/log.py $(LOG)
 
 # The proxies and tools that measuring needs, installed where we may; what is missing is left out with a line.
 bench-system: setup

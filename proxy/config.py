@@ -77,6 +77,12 @@ class Plugins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, dict[str, Any]] = {}
 
 
+class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept of requests and their cost. `keep_days` is 0 for ever."""
+
+    keep_days: int = 400
+
+
 class Demo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The channel that answers as long as there is no other."""
 
@@ -91,6 +97,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstream: Upstream = Upstream()
     log: Log = Log()
     plugins: Plugins = Plugins()
+    ledger: Ledger = Ledger()
     demo: Demo = Demo()
 
     @property
@@ -257,6 +264,8 @@ def check(config: Config) -> None:
             raise ConfigError(
                 f"server.trusted_proxies: {exc}; write an address or a network like 10.0.0.0/8"
             ) from exc
+    if not 0 <= config.ledger.keep_days < 2**20:
+        raise ConfigError(f"ledger.keep_days = {config.ledger.keep_days}: expected 0 (for ever) or more")
     if upstream.ca_file and not Path(upstream.ca_file).is_file():
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
     if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):

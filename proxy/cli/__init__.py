@@ -14,7 +14,7 @@ from ..config import load
 from ..errors import ConfigError
 from ..host import load_plugins
 from ..store import DatabaseError, StoreError
-from . import channel, check, conformance, plugins, serve, token, user
+from . import channel, check, conformance, log, plugins, serve, token, usage, user
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -70,7 +70,7 @@ def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
     )
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (serve, check, channel, token, user, plugins, conformance):
+    for module in (serve, check, channel, token, user, log, usage, plugins, conformance):
         module.add_commands(commands)
     return parser, commands
 

@@ -46,8 +46,9 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
     `at_ms` is unix time in milliseconds at which the request arrived, the first twelve digits of its id.
     `cost` and `charged` are quota; `charged` is less only where the caller's balance ended. `price` names the
-    price and its version. `flags` are words about what was odd (`negative_usage`, `usage_twice`, ...).
-    `channel_id` is None where none was asked. `status` is what the client got, 499 where it left before.
+    price and its version, the ratios are what it was multiplied by, in millionths. `flags` are words about
+    what was odd (`negative_usage`, `usage_twice`, ...). `channel_id` is None where none was asked. `status`
+    is what the client got, 499 where it left before.
     """
 
     request_id: str
@@ -75,3 +76,5 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     answered_by: str = ""
     flags: tuple[str, ...] = ()
     charges: tuple[Charge, ...] = ()
+    group_ratio: int = 1_000_000
+    channel_ratio: int = 1_000_000

@@ -15,12 +15,15 @@ FLOORS = {
     "errors": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
     "config": 1, "vault": 1, "snapshot": 1, "answer": 1, "inbound": 1, "endpoints": 1,
     "chain": 1, "events": 1,
+    # Money: what a request used and cost.
+    "ledger.entry": 0, "ledger": 1, "pricing": 1, "receipts": 2, "account_pages": 5,
     # Decisions and input and output, each on its own.
     "logs": 2, "auth": 2, "routing": 2, "transfer": 2, "asked": 2, "upstream.connection": 2,
     # The store: the databases, what they have in common, statements by area.
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
     "store.named": 1, "store.sqlite": 1, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
     "store.store": 2, "store.open": 3,
+    "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
     "store": 4, "upstream.pool": 3, "pages": 3, "playback": 3,
     "upstream.whole": 4, "live": 5, "access_log": 3,
     "upstream": 5, "credentials": 6, "upload": 6, "batches": 6,
@@ -38,7 +41,7 @@ FLOORS = {
     # What people type.
     "cli.command": 13, "cli.output": 13,
     "cli.plugins": 14, "cli.channel": 14, "cli.check": 14, "cli.conformance": 14, "cli.serve": 14,
-    "cli.token": 14, "cli.user": 14,
+    "cli.token": 14, "cli.user": 14, "cli.named": 13, "cli.log": 14, "cli.usage": 14,
     "cli": 15,
 }  # fmt: skip
 """Floor of each module of proxy. A module imports only from floors below its own."""
