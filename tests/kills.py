@@ -28,6 +28,7 @@ import support
 from canalgate.proxy.config import Config, Data
 from canalgate.proxy.host import make_token, opened
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, ChannelRow, User
+from canalgate.proxy.store.requests import Filters
 from canalgate.proxy.vault import new_token_key
 
 PROMPT_PRICE, COMPLETION_PRICE = 2_000_000, 4_000_000
@@ -123,8 +124,7 @@ class Kills:
     async def _prepare(self, url: str) -> None:
         async with opened(self._config()) as parts:
             store = parts.store
-            user = await store.add_user(User(0, "user", ROLES["user"], DEFAULT_GROUP, ENABLED, 1, limited=True))
-            await store.accounts.credit(f"user:{user.id}", BALANCE, "topup", "", "test", 1)
+            user = await store.add_user(User(0, "user", ROLES["user"], DEFAULT_GROUP, ENABLED, 1), BALANCE)
             self._account = f"user:{user.id}"
             self._key = new_token_key()
             await store.add_token(make_token(parts.vault, user, "t", self._key, 1))
@@ -213,7 +213,7 @@ class Kills:
         async with opened(self._config()) as parts:
             rows, before = [], None
             while True:
-                page, before = await parts.store.requests.page(before=before, limit=500)
+                page, before = await parts.store.requests.page(Filters(), before, 500)
                 rows += page
                 if before is None:
                     break

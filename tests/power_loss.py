@@ -29,6 +29,7 @@ from canalgate.proxy.host import opened
 from canalgate.proxy.ledger.entry import Counts, Entry
 from canalgate.proxy.ledger.ledger import Ledger
 from canalgate.proxy.ledger.importer import recover
+from canalgate.proxy.store.requests import Filters
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, User
 
 BALANCE = 10**9
@@ -37,7 +38,7 @@ SECTOR = 512
 
 _CALL = re.compile(r"^\d+ +(\w+)\((.*)\) += (-?\d+)")
 _FD = re.compile(r"\d+<([^>]*)>")
-_TRACED = "pwrite64,write,ftruncate,fsync,fdatasync,rename,renameat,unlink,unlinkat,fallocate"
+_TRACED = "pwrite64,write,ftruncate,fsync,fdatasync,rename,renameat,link,linkat,unlink,unlinkat,fallocate"
 
 
 def request_id(number: int) -> str:
@@ -49,9 +50,8 @@ async def work(folder: Path, requests: int) -> None:
     """Settle requests, and say which are acknowledged: what runs under strace."""
     acknowledged = (folder.parent / ACKNOWLEDGED).open("wb", buffering=0)
     async with opened(Config(data=Data(dir=str(folder)))) as parts:
-        user = await parts.store.add_user(User(0, "u", ROLES["user"], DEFAULT_GROUP, ENABLED, 1, limited=True))
+        user = await parts.store.add_user(User(0, "u", ROLES["user"], DEFAULT_GROUP, ENABLED, 1), BALANCE)
         account = f"user:{user.id}"
-        await parts.store.accounts.credit(account, BALANCE, "topup", "", "test", 1)
         async with Ledger(parts.store, folder, "power") as ledger:
             for number in range(requests):
                 reservation = ledger.reserve_now((account,), (), 100)
@@ -108,7 +108,7 @@ class Disk:
 
     def apply(self, call: str, arguments: str, result: int, root: str) -> None:
         """Take the next call into account."""
-        paths = _FD.findall(arguments) or [_text(part) for part in re.findall(r'"((?:[^"\\]|\\.)*)"', arguments)]
+        paths = [_text(part) for part in _FD.findall(arguments)] or _quoted(arguments)
         if not paths:
             return
         path = paths[0]
@@ -116,7 +116,26 @@ class Disk:
             self.acknowledged.append(_bytes(arguments).decode().strip())
         if not path.startswith(root) or result < 0 or path.endswith("-shm"):
             return
-        file = self.files.setdefault(path, File())
+        if call.startswith(("unlink", "rename", "link")):
+            self._name(call, arguments)
+        elif call.startswith(("fsync", "fdatasync")):
+            if path in self.files:  # else it is a folder
+                self.files[path].sync()
+        else:
+            self._change(self.files.setdefault(path, File()), path, call, arguments, result)
+
+    def _name(self, call: str, arguments: str) -> None:
+        """A change of names reaches the disk at once: the worst that can happen to what is not synced."""
+        if call.startswith("unlink"):
+            self.files.pop(_last_path(arguments), None)
+            return
+        old, new = _quoted(arguments)[-2:]
+        if call.startswith("link"):
+            self.files[new] = self.files[old]
+        else:
+            self.files = {new + name[len(old) :] if name.startswith(old) else name: one for name, one in self.files.items()}
+
+    def _change(self, file: File, path: str, call: str, arguments: str, result: int) -> None:
         if call in ("pwrite64", "write"):
             data = _bytes(arguments)[:result]
             at = int(arguments.rpartition(",")[2]) if call == "pwrite64" else self._ends.get(path, 0)
@@ -127,13 +146,6 @@ class Disk:
         elif call == "fallocate":
             start, size = (int(part) for part in arguments.split(",")[-2:])
             file.pending.append(("write", start + size, b""))
-        elif call in ("fsync", "fdatasync"):
-            file.sync()
-        elif call.startswith("unlink"):
-            self.files = {name: one for name, one in self.files.items() if not name.startswith(_last_path(arguments))}
-        elif call.startswith("rename"):
-            old, new = [_text(part) for part in re.findall(r'"((?:[^"\\]|\\.)*)"', arguments)][-2:]
-            self.files = {new + name[len(old) :] if name.startswith(old) else name: one for name, one in self.files.items()}
 
     def write_to(self, folder: Path, root: str, how: str, rng: random.Random) -> None:
         """Make the folder as it would be found after a loss of power."""
@@ -161,6 +173,10 @@ def _torn(pending: list[tuple[str, int, bytes]]) -> Iterator[tuple[str, int, byt
             at, data = at + size, data[size:]
 
 
+def _quoted(arguments: str) -> list[str]:
+    return [_text(part) for part in re.findall(r'"((?:[^"\\]|\\.)*)"', arguments)]
+
+
 def _text(quoted: str) -> str:
     return bytes.fromhex(quoted.replace("\\x", "")).decode() if quoted.startswith("\\x") else quoted
 
@@ -171,8 +187,8 @@ def _bytes(arguments: str) -> bytes:
 
 
 def _last_path(arguments: str) -> str:
-    base = (_FD.findall(arguments) or [""])[0]
-    name = _text(re.findall(r'"((?:[^"\\]|\\.)*)"', arguments)[-1])
+    base = _text((_FD.findall(arguments) or [""])[0])
+    name = _quoted(arguments)[-1]
     return name if name.startswith("/") else f"{base}/{name}"
 
 
@@ -208,7 +224,7 @@ async def faults(folder: Path, acknowledged: list[str]) -> list[str]:
         return [f"the database is not sound: {sound}"]
     async with opened(Config(data=Data(dir=str(folder)))) as parts:
         await recover(parts.store, folder / "ledger")
-        rows, _ = await parts.store.requests.page(limit=100_000)
+        rows, _ = await parts.store.requests.page(Filters(), None, 100_000)
         found = [row.request_id for row in rows]
         missing = set(acknowledged) - set(found)
         wrong = [f"missing {one}" for one in sorted(missing)]

@@ -46,12 +46,13 @@ class Importer:
             return
         end = written[-1].position
         entries = [one.entry for one in written]
-        accounts = self._store.accounts
+        accounts, requests = self._store.accounts, self._store.requests
+        await requests.prepare(entries)
         async with self._store.database.transaction() as transaction:
             moved = await accounts.move_position(transaction, self._owner, self.position, end)
             if moved:
                 short = await accounts.settle(transaction, self._owner, _sums(entries))
-                await self._store.requests.write(transaction, entries)
+                await requests.write(transaction, entries)
         if not moved:
             await self._skip_booked(written)
             return

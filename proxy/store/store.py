@@ -15,8 +15,10 @@ import orjson
 
 from ..records import ChannelRow, Token, User
 from ..vault import Vault
-from .changes import change, insert
-from .database import Database, Row
+from .accounts import Accounts, State, open_account
+from .changes import StoreError, bump, change, insert
+from .database import Clash, Database, Row, Values
+from .requests import Requests
 
 _SEALED_CHANNEL = "channel key"
 _ALIVE_S = 15
@@ -25,8 +27,10 @@ _ALIVE_S = 15
 class Store:
     """What is kept. Methods that change something raise StoreError if it clashes with what is there."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, keep_days: int = 0) -> None:
         self.database = database
+        self.accounts = Accounts(database)
+        self.requests = Requests(database, keep_days)
         self._vault = vault
 
     # Generation and instances.
@@ -61,27 +65,30 @@ class Store:
 
     async def users(self) -> list[User]:
         """Every user, oldest first."""
-        return [_user(row) for row in await self.database.all("SELECT * FROM users ORDER BY id")]
+        rows = await self.database.all("SELECT * FROM users ORDER BY id")
+        states = await self.accounts.states()
+        return [_user(row, states) for row in rows]
 
     async def user(self, name: str) -> User | None:
         """Find a user by name."""
         row = await self.database.one("SELECT * FROM users WHERE name = :name", {"name": name})
-        return _user(row) if row else None
+        return _user(row, await self.accounts.states([user_account(row["id"])])) if row else None
 
-    async def add_user(self, user: User) -> User:
-        """Add a user; the id is given by the store."""
+    async def add_user(self, user: User, quota: int | None = None) -> User:
+        """Add a user who may spend so much, None for without limit; the id is given by the store."""
         values = {
             "name": user.name, "role": user.role, "user_group": user.group, "status": user.status,
             "created_at": user.created_at, "password_hash": user.password_hash,
         }  # fmt: skip
-        new = await insert(
-            self.database,
+        new = await self._insert(
+            "user",
+            quota,
             "INSERT INTO users (name, role, user_group, status, created_at, password_hash)"
             " VALUES (:name, :role, :user_group, :status, :created_at, :password_hash)",
             values,
             f"there is a user {user.name!r} already",
         )
-        return replace(user, id=new)
+        return replace(user, id=new, limited=quota is not None)
 
     async def change_user(self, user: User) -> None:
         """Save a user's role, group, status and password."""
@@ -100,7 +107,9 @@ class Store:
 
     async def tokens(self) -> list[Token]:
         """Every token, oldest first."""
-        return [_token(row) for row in await self.database.all("SELECT * FROM tokens ORDER BY id")]
+        rows = await self.database.all("SELECT * FROM tokens ORDER BY id")
+        states = await self.accounts.states()
+        return [_token(row, states) for row in rows]
 
     async def token_by_hash(self, key_hash: bytes) -> tuple[Token, User] | None:
         """Find a token and its user by the key's hash."""
@@ -110,24 +119,26 @@ class Store:
         if row is None:
             return None
         owner = await self.database.one("SELECT * FROM users WHERE id = :id", {"id": row["user_id"]})
-        return (_token(row), _user(owner)) if owner else None
+        states = await self.accounts.states([token_account(row["id"]), user_account(row["user_id"])])
+        return (_token(row, states), _user(owner, states)) if owner else None
 
-    async def add_token(self, token: Token) -> Token:
-        """Add a token; the id is given by the store."""
+    async def add_token(self, token: Token, quota: int | None = None) -> Token:
+        """Add a token that may spend so much, None for as much as its user; the id is given by the store."""
         values = {
             "user_id": token.user_id, "name": token.name, "key_hash": token.key_hash, "hint": token.hint,
             "status": token.status, "created_at": token.created_at, "expires_at": token.expires_at,
             "models": _json(token.models), "subnets": _json(token.subnets),
         }  # fmt: skip
-        new = await insert(
-            self.database,
+        new = await self._insert(
+            "token",
+            quota,
             "INSERT INTO tokens"
             " (user_id, name, key_hash, hint, status, created_at, expires_at, models, subnets) VALUES"
             " (:user_id, :name, :key_hash, :hint, :status, :created_at, :expires_at, :models, :subnets)",
             values,
             "this key is in use already",
         )
-        return replace(token, id=new)
+        return replace(token, id=new, limited=quota is not None)
 
     async def set_token_status(self, token_id: int, status: str) -> None:
         """Enable or disable a token."""
@@ -137,6 +148,17 @@ class Store:
             {"id": token_id, "status": status},
             f"there is no token {token_id}",
         )
+
+    async def _insert(self, kind: str, quota: int | None, sql: str, values: Values, clash: str) -> int:
+        """Add a row with an account of its own."""
+        async with self.database.transaction() as transaction:
+            await bump(transaction)
+            try:
+                new = await transaction.insert(sql, values)
+            except Clash as exc:
+                raise StoreError(clash) from exc
+            await open_account(transaction, f"{kind}:{new}", quota)
+            return new
 
     # Channels.
 
@@ -212,7 +234,22 @@ class Store:
         )
 
 
-def _user(row: Row) -> User:
+def user_account(user_id: int) -> str:
+    """Name of a user's account."""
+    return f"user:{user_id}"
+
+
+def token_account(token_id: int) -> str:
+    """Name of a token's account."""
+    return f"token:{token_id}"
+
+
+def _is_limited(name: str, states: Mapping[str, State]) -> bool:
+    state = states.get(name)
+    return state is not None and state.balance is not None
+
+
+def _user(row: Row, states: Mapping[str, State]) -> User:
     return User(
         row["id"],
         row["name"],
@@ -221,10 +258,11 @@ def _user(row: Row) -> User:
         row["status"],
         row["created_at"],
         row["password_hash"],
+        _is_limited(user_account(row["id"]), states),
     )
 
 
-def _token(row: Row) -> Token:
+def _token(row: Row, states: Mapping[str, State]) -> Token:
     return Token(
         id=row["id"],
         user_id=row["user_id"],
@@ -236,6 +274,7 @@ def _token(row: Row) -> Token:
         expires_at=row["expires_at"],
         models=_texts(row["models"]),
         subnets=_texts(row["subnets"]),
+        limited=_is_limited(token_account(row["id"]), states),
     )
 
 
