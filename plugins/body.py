@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind | None) for kind in (str, bool, dict)
+    kind: msgspec.json.Decoder(kind | None) for kind in (str, bool, dict, int)
 }
 _key = re.compile(rb'[ \t\n\r,]*"[^"\\]*(?:\\.[^"\\]*)*"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL).match
 """A key with what stands before its value. The JSON has been parsed, so a comma is where one belongs."""
