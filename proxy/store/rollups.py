@@ -108,9 +108,9 @@ async def fold(database: Database) -> None:
 
 
 async def _fold_some(database: Database) -> int:
-    query = f"SELECT id, sums FROM usage_pending ORDER BY id LIMIT {_AT_ONCE}"
-    if not await database.one(query):
+    if not await database.one("SELECT id FROM usage_pending LIMIT 1"):
         return 0
+    query = f"SELECT id, sums FROM usage_pending ORDER BY id LIMIT {_AT_ONCE}"
     async with database.transaction() as transaction:
         found = await transaction.all(query)
         sql = "DELETE FROM usage_pending WHERE id = :id"
