@@ -40,6 +40,11 @@ def after(month: str) -> str:
     return f"{year + number // 12:04d}{number % 12 + 1:02d}"
 
 
+def start_of(month: str) -> int:
+    """Return when a month begins, in unix seconds."""
+    return int(datetime(int(month[:4]), int(month[4:]), 1, tzinfo=UTC).timestamp())
+
+
 def table_of(month: str) -> str:
     """Return the name of a month's table."""
     return f"{_PREFIX}{month}"
@@ -68,9 +73,9 @@ class Months:
         months = (name.removeprefix(_PREFIX) for name in names if name.startswith(_PREFIX))
         return sorted((month for month in months if len(month) == 6 and month.isdigit()), reverse=True)
 
-    async def drop_before(self, at_ms: int) -> list[str]:
-        """Drop the tables of months that were over at this time, and return the months."""
-        old = [month for month in await self.all() if month < month_of(at_ms)]
+    async def drop_before(self, first: str) -> list[str]:
+        """Drop the tables of months before this one, and return the months."""
+        old = [month for month in await self.all() if month < first]
         for month in old:
             self._known.discard(month)
             async with self._database.alone() as transaction:

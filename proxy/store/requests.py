@@ -7,21 +7,23 @@ that ends late stands where it began, so a walk that has passed that place does 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import groupby
 
 import msgspec
 
 from ..ledger.entry import Entry
 from . import rollups
-from .database import Database, DatabaseError, Dialect, Transaction
-from .months import Months, after, month_of, table_of
+from .database import Database, DatabaseError, Dialect, Transaction, Unavailable
+from .months import Months, after, month_of, start_of, table_of
 from .request_rows import COLUMNS, TEXTS, entry, split_id, storable, values
 from .rollups import By, Span, Total
 from .upsert import insert
 
 _DAY_S = 86400
-_FIRST, _LAST = 0, 2**48
+_HOUR_S = 3600
+_LAST = 2**48
+"""Milliseconds after all that an id can say."""
 
 
 class Filters(msgspec.Struct, frozen=True):
@@ -75,9 +77,9 @@ class Requests:
         await self.fold()
         if not self._keep_days:
             return []
-        oldest = int(now) - self._keep_days * _DAY_S
-        await rollups.drop_hours_before(self._database, oldest)
-        return await self._months.drop_before(oldest * 1000)
+        oldest = month_of((int(now) - self._keep_days * _DAY_S) * 1000)
+        await rollups.drop_hours_before(self._database, start_of(oldest))
+        return await self._months.drop_before(oldest)
 
     async def fold(self) -> None:
         """Bring the sums up to date. To be called every few seconds; `totals` does it too."""
@@ -105,14 +107,16 @@ class Requests:
         key = split_id(before) if before is not None else (_LAST, 0)
         if key is None:
             raise ValueError("not a cursor of this list")
-        latest = min(key[0], filters.to_ms if filters.to_ms is not None else _LAST)
-        found: list[Entry] = []
-        for month in await self._months.all():
-            if len(found) > limit or month < month_of(filters.from_ms or _FIRST):
-                break
-            if latest == _LAST or month <= month_of(latest):
-                found += await self._walk(month, filters, key, limit + 1 - len(found))
-        return found[:limit], found[limit - 1].request_id if len(found) > limit else None
+        until_ms = min(key[0] + 1, filters.to_ms if filters.to_ms is not None else _LAST)
+        months, found = await self._months.all(), list[Entry]()
+        async for since, until in self._spans(filters, until_ms, limit):
+            for month in months:
+                if len(found) <= limit and month_of(since) <= month <= month_of(until):
+                    span = (since, until)
+                    found += await self._walk(month, filters, key, span, limit + 1 - len(found))
+            if len(found) > limit:
+                return found[:limit], found[limit - 1].request_id
+        return found, None
 
     async def totals(
         self,
@@ -129,15 +133,43 @@ class Requests:
             self._database, span, from_s, to_s, only=only or {}, group_by=group_by, over_time=over_time
         )
 
-    async def _walk(self, month: str, filters: Filters, key: tuple[int, int], limit: int) -> list[Entry]:
+    async def _spans(self, filters: Filters, until_ms: int, limit: int) -> AsyncIterator[tuple[int, int]]:
+        """Yield the times in which to look, latest first.
+
+        Where there are several filters no index finds what passes all of them. The sums know the hours in
+        which there was any, and an hour is soon searched.
+        """
+        since_ms = filters.from_ms or 0
+        only = _summed(filters)
+        if not only:
+            yield since_ms, until_ms
+            return
+        try:
+            await self.fold()
+        except Unavailable:  # then the sums do not know all
+            yield since_ms, until_ms
+            return
+        until_s, failed = -(-until_ms // 1000), _failed(filters)
+        while hours := await rollups.busy_hours(self._database, only, failed, until_s, limit + 2):
+            for until_s in hours:
+                if (until_s + _HOUR_S) * 1000 <= since_ms:
+                    return
+                yield max(since_ms, until_s * 1000), min(until_ms, (until_s + _HOUR_S) * 1000)
+
+    async def _walk(
+        self, month: str, filters: Filters, key: tuple[int, int], span: tuple[int, int], limit: int
+    ) -> list[Entry]:
         conditions, given = _where(filters)
-        conditions += ["at_ms <= :last_ms", "(at_ms < :last_ms OR tail < :last_tail)"]
+        conditions += ["at_ms >= :since", "at_ms < :until", "(at_ms < :last_ms OR tail < :last_tail)"]
         try:
             rows = await self._database.all(
                 f"SELECT * FROM {table_of(month)} WHERE {' AND '.join(conditions)}"
                 " ORDER BY at_ms DESC, tail DESC LIMIT :most",
-                {**given, "last_ms": key[0], "last_tail": key[1], "most": limit},
-            )
+                {
+                    **given, "since": span[0], "until": span[1], "last_ms": key[0], "last_tail": key[1],
+                    "most": limit,
+                },
+            )  # fmt: skip
         except DatabaseError:
             if month in await self._months.all():
                 raise
@@ -145,28 +177,42 @@ class Requests:
         return [entry(row) for row in rows]
 
 
-_CONDITIONS = {
-    "user_id": "user_id = :user_id",
-    "token_id": "token_id = :token_id",
-    "channel_id": "channel_id = :channel_id",
-    "model": "model = :model",
-    "status": "status = :status",
-    "from_ms": "at_ms >= :from_ms",
-    "to_ms": "at_ms < :to_ms",
-}
+_COLUMNS: tuple[By, ...] = ("user_id", "token_id", "channel_id", "model")
+"""Columns that have an index in the log and a place in the sums."""
 
 
 def _where(filters: Filters) -> tuple[list[str], dict[str, object]]:
-    """Return the conditions of filters and their values."""
-    given = {name: value for name in _CONDITIONS if (value := getattr(filters, name)) is not None}
-    conditions = [_CONDITIONS[name] for name in given]
-    if filters.model is not None:
-        given["model"] = storable(filters.model, TEXTS["model"])
-    failed = True if filters.failed is None and (filters.status or 0) >= 400 else filters.failed
+    """Return the conditions of filters and their values. Times are `_walk`'s."""
+    given: dict[str, object] = {str(name): value for name, value in _given(filters).items()}
+    if filters.status is not None:
+        given["status"] = filters.status
+    conditions = [f"{name} = :{name}" for name in given]
+    failed = _failed(filters)
     if failed is not None:
         # Written out and not a parameter, so that the index of those that failed can be used.
         conditions.append(f"failed = {int(failed)}")
     return conditions, given
+
+
+def _given(filters: Filters) -> dict[By, int | str]:
+    given = {name: value for name in _COLUMNS if (value := getattr(filters, name)) is not None}
+    if filters.model is not None:
+        given["model"] = storable(filters.model, TEXTS["model"])
+    return given
+
+
+def _failed(filters: Filters) -> bool | None:
+    return True if filters.failed is None and (filters.status or 0) >= 400 else filters.failed
+
+
+def _summed(filters: Filters) -> dict[By, int | str]:
+    """Return what to ask the sums for; nothing where there is one filter, whose index is enough."""
+    given = _given(filters)
+    if len(given) + (_failed(filters) is not None) < 2:
+        return {}
+    if "user_id" in given or "token_id" in given:  # there are no sums of these by channel
+        given.pop("channel_id", None)
+    return given
 
 
 def _insert(month: str, dialect: Dialect) -> str:

@@ -108,9 +108,9 @@ async def fold(database: Database) -> None:
 
 
 async def _fold_some(database: Database) -> int:
-    query = f"SELECT id, sums FROM usage_pending ORDER BY id LIMIT {_AT_ONCE}"
-    if not await database.one(query):
+    if not await database.one("SELECT id FROM usage_pending LIMIT 1"):
         return 0
+    query = f"SELECT id, sums FROM usage_pending ORDER BY id LIMIT {_AT_ONCE}"
     async with database.transaction() as transaction:
         found = await transaction.all(query)
         sql = "DELETE FROM usage_pending WHERE id = :id"
@@ -173,6 +173,25 @@ def _total(row: Row) -> Total:
     return Total(**values)
 
 
+async def busy_hours(
+    database: Database, only: Mapping[By, int | str], failed: bool | None, until_s: int, most: int
+) -> list[int]:
+    """Return when hours before `until_s` began in which there were such requests, latest first, up to `most`.
+
+    `failed`: only those that failed, or that did not. What is not folded yet is not known. Raises ValueError
+    as `totals` does.
+    """
+    counted = {None: "requests", True: "failures", False: "requests - failures"}[failed]
+    where = ["span = :span", "starts_at < :until_s", f"{counted} > 0", *(f"{k} = :{k}" for k in only)]
+    given: dict[str, object] = {"span": SPANS["hour"], "until_s": until_s, "most": most}
+    rows = await database.all(
+        f"SELECT DISTINCT starts_at FROM {_table({*only})} WHERE {' AND '.join(where)}"
+        " ORDER BY starts_at DESC LIMIT :most",
+        {**given, **{str(name): value for name, value in only.items()}},
+    )
+    return [int(row["starts_at"]) for row in rows]
+
+
 def _table(columns: set[By]) -> str:
     for table, keys in _TABLES.items():
         if columns <= set(keys):
@@ -181,7 +200,7 @@ def _table(columns: set[By]) -> str:
 
 
 async def drop_hours_before(database: Database, at_s: int) -> None:
-    """Forget the sums of hours before a time. Days are few and stay."""
+    """Forget the sums of hours before a time (unix seconds). Days are few and stay."""
     async with database.transaction() as transaction:
         for table in _TABLES:
             await transaction.run(

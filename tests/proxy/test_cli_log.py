@@ -73,7 +73,7 @@ def run(folder, capsys, monkeypatch):
         (("--since", "1h"), [1, 2]), (("--since", "15s"), None), (("--limit", "2"), [1, 2]),
         (("--before", IDS[2]), [3, 4]), (("--model", "\0"), []),
     ],
-    ids=str,
+    ids=range(12),
 )  # fmt: skip
 def test_a_list_shows_what_is_asked_for(run, options, shown):
     status, out, err = run("log", "list", "--json", *options)

@@ -126,6 +126,9 @@ async def test_a_transaction_that_fails_leaves_neither_rows_nor_sums(database):
 FILTERS = [
     {"user_id": 9}, {"token_id": 9}, {"channel_id": 9}, {"model": "nine"}, {"failed": True}, {"status": 429},
     {"user_id": 9, "token_id": 9}, {"failed": True, "model": "nine"}, {"status": 429, "failed": False},
+    {"user_id": 1, "channel_id": 9}, {"channel_id": 3, "model": "nine"}, {"token_id": 2, "failed": False},
+    {"user_id": 1, "model": "nobody's"}, {"user_id": 1, "model": "gpt-x", "from_ms": NOON * 1000 + 4},
+    {"user_id": 1, "model": "gpt-x", "to_ms": NOON * 1000 + 4}, {"user_id": 1, "model": "gpt-x", "to_ms": 0},
     {"from_ms": NOON * 1000 + 4}, {"to_ms": NOON * 1000 + 4},
     {"from_ms": NOON * 1000 + 1, "to_ms": NOON * 1000 + 3},
     {"from_ms": (NOON + 400 * DAY) * 1000}, {"to_ms": 0},
@@ -175,14 +178,22 @@ class Walk:
 
     start: list[int]
     limit: int
+    filters: dict = field(default_factory=dict)
     added: list[list[int]] = field(default_factory=list)
 
 
-times = st.lists(st.sampled_from([0, 1, 2, DAY * 1000, DAY * 9000, DAY * 40_000]), max_size=12)
+times = st.lists(
+    st.sampled_from([0, 1, 2, HOUR * 1000, HOUR * 2000, DAY * 1000, DAY * 9000, DAY * 40_000]), max_size=16
+)
 
 
-@given(st.builds(Walk, times, st.integers(1, 5), st.lists(times, max_size=4)))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+shown_all = st.sampled_from(
+    [{}, {"user_id": 1}, {"user_id": 1, "model": "gpt-x"}, {"failed": False, "token_id": 2}]
+)
+
+
+@given(st.builds(Walk, times, st.integers(1, 5), shown_all, st.lists(times, max_size=4)))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pages_have_no_gaps_and_no_doubles_while_rows_are_added(tmp_path_factory, walk):
     asyncio.run(walked(tmp_path_factory.mktemp("walk"), walk))
 
@@ -194,7 +205,7 @@ async def walked(folder, walk):
         await write(requests, *before)
         seen, cursor, added = [], None, iter(walk.added)
         while True:
-            rows, cursor = await requests.page(Filters(user_id=1), cursor, walk.limit)
+            rows, cursor = await requests.page(Filters(**walk.filters), cursor, walk.limit)
             seen += [row.request_id for row in rows]
             if cursor is None:
                 break
@@ -202,6 +213,14 @@ async def walked(folder, walk):
             await write(requests, *(made(NOON + at / 1000) for at in next(added, [])))
     assert seen == sorted(set(seen), reverse=True)
     assert {entry.request_id for entry in before} <= set(seen)
+
+
+async def test_several_filters_find_what_a_full_disk_keeps_out_of_the_sums(tmp_path):
+    async with open_database("", tmp_path) as database:
+        requests, entry = Requests(database), made()
+        await write(requests, entry)
+        await database._writer.execute("PRAGMA query_only = 1")
+        assert await ids(requests, user_id=1, model="gpt-x") == [entry.request_id]
 
 
 # Months.

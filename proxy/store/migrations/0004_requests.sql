@@ -42,7 +42,11 @@ CREATE TABLE usage_by_token (
     PRIMARY KEY (span, starts_at, user_id, token_id, model)
 );
 
+-- Where to look for the requests of a user and a model, or the failures of a token: see requests.py.
 CREATE INDEX usage_by_token_user ON usage_by_token (user_id, span, starts_at);
+CREATE INDEX usage_by_token_token ON usage_by_token (token_id, span, starts_at);
+CREATE INDEX usage_by_channel_channel ON usage_by_channel (channel_id, span, starts_at);
+CREATE INDEX usage_by_channel_model ON usage_by_channel (model, span, starts_at);
 
 -- Sums of transactions that are still to be added to the tables above: JSON as rollups.py writes it.
 CREATE TABLE usage_pending (
