@@ -72,6 +72,11 @@ class JsonBody:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
             raise BodyError(f"invalid value for {name!r}: {exc}", name) from exc
 
+    def raw_field(self, name: str) -> bytes | None:
+        """Return the bytes of a top-level field's value as the client wrote them; None if it is absent."""
+        value = self._fields.get(name)
+        return None if value is None else bytes(value)
+
     @property
     def tree(self) -> Json:
         """The whole body parsed, once. Read only: other attempts use it too."""

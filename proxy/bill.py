@@ -10,34 +10,40 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from . import metering
+from ..plugins import ErrorKind, UpstreamError, Usage
 from .access_log import Record
 from .answer import Answer
 from .asked import Asked
 from .auth import Principal
-from .errors import GatewayError
+from .errors import GatewayError, budget_spent, insufficient_quota
 from .ledger.book import Reservation
 from .ledger.entry import Charge, Counts, Entry
 from .ledger.ledger import Ledger
-from .limits import Limits, Ticket
+from .limits import Limits, Ticket, budget_ends
 from .live import Live
-from .metering import Measured, Meter
+from .metering.estimate import estimate
+from .metering.measure import Measured, Seen, counted, reported
+from .metering.stream import EventCount, TextCount
 from .pricing import cost
 from .snapshot import Snapshot, UsableChannel
 from .tasks import Owner
 from .transfer import Transfer
 
+_NOTHING = Measured(Counts(), "none")
+_MOST_KNOWN = 10_000
+
 
 class Billing:
     """Makes bills. An async context manager; leaving it waits for those that are still being settled."""
 
-    def __init__(self, live: Live, ledger: Ledger) -> None:
+    def __init__(self, live: Live, ledger: Ledger, completion_tokens: int) -> None:
         self._live = live
+        self._completion_tokens = completion_tokens
         self.ledger = ledger
         self.limits = Limits()
-        self.reporters: set[tuple[int, str]] = set()
-        """Channel and model whose streams have ended with a usage."""
         self.owner = Owner()
+        self.reporters: set[tuple[int, str]] = set()
+        """Channels and models whose streams have ended with a usage: theirs need not be counted."""
 
     async def __aenter__(self) -> Billing:
         return self
@@ -45,52 +51,231 @@ class Billing:
     async def __aexit__(self, *exc: object) -> None:
         await self.owner.join()
 
+    def open(self, record: Record, address: str) -> Bill:
+        """Begin the bill of a request whose caller is known."""
+        return Bill(self, self._live.snapshot, record, address)
+
     async def admit(
-        self, principal: Principal, asked: Asked, candidates: Sequence[UsableChannel], length: int | None
-    ) -> Bill:
+        self, bill: Bill, asked: Asked, candidates: Sequence[UsableChannel], form_bytes: int | None
+    ) -> None:
         """Let a request in. Raises GatewayError: 429 over a limit, 402 where the money does not suffice."""
         snapshot, now = self._live.snapshot, time.time()
-        bill = Bill(self, snapshot, principal, asked)
+        principal = bill.begin(snapshot, asked, form_bytes)
         prices = [snapshot.price(asked.model, channel) for channel in candidates]
-        estimate = bill.estimate = metering.estimate(asked.endpoint, asked.body, length, prices[0])
+        subjects = (*principal.subjects, f"model:{asked.model}")
+        budgets = snapshot.budgets(subjects, now)
+        if not (principal.limited or budgets or snapshot.limits):
+            bill.reservation = self.ledger.reserve_now((), principal.unlimited, 0)
+            return
+        most = estimate(asked.endpoint, asked.body, form_bytes, prices[0], self._completion_tokens)
+        bill.tokens = most.prompt_tokens + most.completion_tokens
+        bill.ticket = self.limits.admit(snapshot.limits, subjects, bill.tokens, now)
         ratio = snapshot.group_ratio(principal.user.group)
-        most = max(
-            cost(estimate, price, ratio, channel.row.ratio)
+        amount = max(
+            cost(most, price, ratio, channel.row.ratio)
             for price, channel in zip(prices, candidates, strict=True)
         )
-        tokens = estimate.prompt_tokens + estimate.completion_tokens
-        subjects = (*principal.subjects, f"model:{asked.model}")
-        bill.ticket = self.limits.admit(snapshot.limits, subjects, tokens, now)
-        try:
-            bill.reservation = await self._reserve(snapshot, principal, subjects, most, now)
-        except BaseException:
-            bill.ticket.close(0, now)
-            raise
-        return bill
+        bill.reservation = await self._reserve(principal, budgets, amount, now)
 
     async def _reserve(
-        self, snapshot: Snapshot, principal: Principal, subjects: Sequence[str], most: int, now: float
+        self, principal: Principal, budgets: dict[str, int], amount: int, now: float
     ) -> Reservation:
-        limited, budgets = principal.limited, snapshot.budgets(subjects, now)
-        if budgets:
-            limited = (*limited, *budgets)
-        reservation = self.ledger.reserve_now(limited, principal.unlimited, most)
-        if reservation is None:
-            found = await self.ledger.reserve(limited, principal.unlimited, most, budgets)
-            if isinstance(found, str):
-                raise insufficient(found, now)
-            reservation = found
-        return reservation
+        limited = (*principal.limited, *budgets) if budgets else principal.limited
+        reservation = self.ledger.reserve_now(limited, principal.unlimited, amount)
+        if reservation is not None:
+            return reservation
+        found = await self.ledger.reserve(limited, principal.unlimited, amount, budgets)
+        if not isinstance(found, str):
+            return found
+        if found in budgets:
+            raise budget_spent(found.partition(":")[0], budget_ends(found) - now)
+        raise insufficient_quota("this API key" if found.startswith("token:") else "the account of this API key")
 
 
 class Bill:
-    """What one request owes. `settle` or `close` ends it."""
+    """What one request owes. Exactly one of `settle` and `close` ends it."""
 
-    __slots__ = ("_asked", "_billing", "_chosen", "_principal", "_snapshot", "estimate", "is_settled", "reservation", "ticket")  # fmt: skip
+    __slots__ = (
+        "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_principal", "_record", "_size", "_snapshot",
+        "is_ended", "reservation", "ticket", "tokens",
+    )  # fmt: skip
 
-    def __init__(self, billing: Billing, snapshot: Snapshot, principal: Principal, asked: Asked) -> None:
+    def __init__(self, billing: Billing, snapshot: Snapshot, record: Record, address: str) -> None:
+        assert record.principal is not None
         self._billing = billing
         self._snapshot = snapshot
-        self._principal = principal
+        self._record = record
+        self._principal = record.principal
+        self._address = address
+        self._asked: Asked | None = None
+        self._size = 0
+        self._chosen: UsableChannel | None = None
+        self._channel_ticket: Ticket | None = None
+        self.reservation: Reservation | None = None
+        self.ticket: Ticket | None = None
+        self.tokens = 0
+        self.is_ended = False
+
+    def begin(self, snapshot: Snapshot, asked: Asked, form_bytes: int | None) -> Principal:
+        """It is known what is asked; prices are those of this snapshot. Returns who asks."""
+        self._snapshot = snapshot
         self._asked = asked
-        self.is_settled = False
+        self._size = len(asked.body.raw) if asked.body is not None else form_bytes or 0
+        return self._principal
+
+    def attempt(self, chosen: UsableChannel, answer: Answer) -> EventCount | TextCount:
+        """A channel is about to be asked; returns what watches its stream. Raises UpstreamError RATE if it is
+        at a limit of its own."""
+        self._leave_channel()
+        self._chosen = chosen
+        limits = self._snapshot.limits
+        if limits:
+            taken = self._billing.limits.may_use(limits, chosen.row.id, self.tokens, time.time())
+            if isinstance(taken, float):
+                raise UpstreamError(ErrorKind.RATE, "the channel is at its limit", status=429, retry_after=taken)
+            self._channel_ticket = taken
+        answer.notes = self._notes()
+        known = self._billing.reporters
+        return EventCount() if not self._record.stream or self._route() in known else TextCount()
+
+    def settle(self, transfer: Transfer, answer: Answer, then: Callable[[], None]) -> None:
+        """The request was served: have it measured, charged and written down, then call `then`."""
+        self.is_ended = True
+        seen = self._seen(transfer)
+        measured = reported(seen, transfer.usage)
+        if measured is not None:
+            if self._record.stream and len(self._billing.reporters) < _MOST_KNOWN:
+                self._billing.reporters.add(self._route())
+            owed = self._price(measured)
+            charges = self._charge_now(owed)
+            if charges is not None:
+                self._write(answer, measured, owed, charges, then)
+                return
+        self._billing.owner.start(self._settle(transfer, answer, seen, then), "settlement")
+
+    def close(self) -> None:
+        """The request was not served, or not by a provider: it costs nothing."""
+        self.is_ended = True
+        ledger = self._billing.ledger
+        if self.reservation is not None:
+            ledger.cancel(self.reservation)
+        self._end_tickets(0)
+        ledger.write(self._entry(_NOTHING, 0, ()), _nobody_waits)
+
+    async def _settle(
+        self, transfer: Transfer, answer: Answer, seen: Seen, then: Callable[[], None]
+    ) -> None:
+        """The same, where something has to be counted here, or a lease to be enlarged."""
+        measured = reported(seen, transfer.usage) or await counted(seen, transfer.usage)
+        self._record.usage = _usage(measured.counts)
+        owed = self._price(measured)
+        charges = self._charge_now(owed)
+        if charges is None:
+            assert self.reservation is not None
+            charges = await self._billing.ledger.charge(self.reservation, owed)
+        self._write(answer, measured, owed, charges, then)
+
+    def _price(self, measured: Measured) -> int:
+        assert self._chosen is not None
+        price = self._snapshot.price(self._record.model, self._chosen)
+        ratio = self._snapshot.group_ratio(self._principal.user.group)
+        return cost(measured.counts, price, ratio, self._chosen.row.ratio)
+
+    def _charge_now(self, owed: int) -> tuple[Charge, ...] | None:
+        assert self.reservation is not None
+        return self._billing.ledger.charge_now(self.reservation, owed)
+
+    def _write(
+        self,
+        answer: Answer,
+        measured: Measured,
+        owed: int,
+        charges: tuple[Charge, ...],
+        then: Callable[[], None],
+    ) -> None:
+        counts = measured.counts
+        self._end_tickets(counts.prompt_tokens + counts.completion_tokens)
+        answer.notes += b"x-canalgate-cost: %d\r\n" % owed
+        self._record.cost, self._record.usage_source = owed, measured.source
+        self._billing.ledger.write(self._entry(measured, owed, charges), then)
+
+    def _entry(self, measured: Measured, owed: int, charges: tuple[Charge, ...]) -> Entry:
+        record, token, chosen = self._record, self._principal.token, self._chosen
+        first, model = record.first_byte_at, record.model
+        return Entry(
+            request_id=record.request_id,
+            at_ms=int(record.request_id[:12], 16),
+            user_id=token.user_id,
+            token_id=token.id,
+            group=self._principal.user.group,
+            channel_id=chosen.row.id if chosen is not None else None,
+            endpoint=record.endpoint,
+            model=model,
+            upstream_model=chosen.upstream_model(model) if chosen is not None else "",
+            stream=record.stream,
+            status=record.status or 499,
+            counts=measured.counts,
+            usage_source=measured.source,
+            cost=owed,
+            charged=min((charge.amount for charge in charges), default=0),
+            price=self._snapshot.price(model, chosen).name if chosen is not None else "",
+            first_byte_ms=_ms(first - record.received_at) if first is not None else None,
+            total_ms=_ms(time.monotonic() - record.received_at),
+            attempts=record.attempts,
+            address=self._address,
+            error_type=record.error_type,
+            problem=record.problem,
+            answered_by=record.answered_by,
+            flags=measured.flags,
+            charges=charges,
+        )
+
+    def _seen(self, transfer: Transfer) -> Seen:
+        asked = self._asked
+        assert self._chosen is not None and asked is not None
+        body = asked.body
+        characters = 0
+        if asked.endpoint == "audio/speech" and body is not None:
+            characters = len(body.get("input", str) or "")
+        return Seen(
+            asked.endpoint,
+            self._chosen.upstream_model(asked.model),
+            body.raw if body is not None else b"",
+            self._size,
+            transfer.reply,
+            transfer.meter,
+            characters,
+        )
+
+    def _route(self) -> tuple[int, str]:
+        assert self._chosen is not None
+        return self._chosen.row.id, self._record.model
+
+    def _notes(self) -> bytes:
+        assert self._chosen is not None
+        fields = self.ticket.headers() if self.ticket is not None else ()
+        lines = b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in fields)
+        return b"x-canalgate-channel: %d\r\n%b" % (self._chosen.row.id, lines)
+
+    def _leave_channel(self) -> None:
+        if self._channel_ticket is not None:
+            self._channel_ticket.close(0, time.time())
+            self._channel_ticket = None
+
+    def _end_tickets(self, tokens: int) -> None:
+        now = time.time()
+        for ticket in (self.ticket, self._channel_ticket):
+            if ticket is not None:
+                ticket.close(tokens, now)
+
+
+def _nobody_waits() -> None:
+    pass
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+def _usage(counts: Counts) -> Usage:
+    return Usage(counts.prompt_tokens, counts.completion_tokens, counts.cached_tokens, counts.reasoning_tokens)

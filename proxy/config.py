@@ -80,6 +80,8 @@ class Plugins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is kept of requests and their cost. `keep_days` is 0 for ever."""
 
+    durability: Literal["process", "power", "database"] = "process"
+    completion_tokens: int = 4096
     keep_days: int = 400
 
 
@@ -266,6 +268,8 @@ def check(config: Config) -> None:
             ) from exc
     if not 0 <= config.ledger.keep_days < 2**20:
         raise ConfigError(f"ledger.keep_days = {config.ledger.keep_days}: expected 0 (for ever) or more")
+    if not 0 < config.ledger.completion_tokens < 2**31:
+        raise ConfigError(f"ledger.completion_tokens = {config.ledger.completion_tokens}: expected 1 or more")
     if upstream.ca_file and not Path(upstream.ca_file).is_file():
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
     if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):

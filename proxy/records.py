@@ -70,5 +70,6 @@ class ChannelRow:
     weight: int = 1
     groups: tuple[str, ...] = (DEFAULT_GROUP,)
     status: str = ENABLED
+    ratio: int = 1_000_000
     proxy: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)

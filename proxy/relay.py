@@ -16,6 +16,7 @@ from . import auth, pages, routing
 from .access_log import AccessLog
 from .account_pages import AccountPages
 from .asked import Asked
+from .bill import Billing
 from .config import Config
 from .credentials import Credentials
 from .endpoints import Route
@@ -38,7 +39,8 @@ class Relay:
         credentials: Credentials,
         access_log: AccessLog,
         hooks: Hooks,
-        account_pages: AccountPages | None = None,
+        billing: Billing,
+        account_pages: AccountPages,
     ) -> None:
         self.config = config
         self.live = live
@@ -46,6 +48,7 @@ class Relay:
         self.credentials = credentials
         self.access_log = access_log
         self.hooks = hooks
+        self.billing = billing
         self.account_pages = account_pages
         self.owner = Owner()
         self.draining = False
@@ -96,8 +99,6 @@ class Relay:
 
     async def _account_page(self, route: Route, principal: auth.Principal) -> object:
         shown = self.account_pages
-        if shown is None:
-            raise GatewayError(404, "no accounts are kept here", code="not_kept")
         if route.page == "receipt":
             return await shown.receipt(principal, route.request_id)
         if route.page == "subscription":

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ..plugins import Adapter, Channel
+from .pricing import Price
 from .records import DEFAULT_GROUP, ENABLED, ChannelRow
 
 DEMO_CHANNEL_ID = 0
+_FREE = Price("unpriced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,17 @@ class Snapshot:
     usable: Mapping[int, UsableChannel]
     by_model: Mapping[tuple[str, str], tuple[UsableChannel, ...]]
     problems: Mapping[int, str]
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    limits: Mapping[str, object] = field(default_factory=dict)
+
+    def price(self, model: str, channel: UsableChannel) -> Price:
+        return self.prices.get(model, _FREE)
+
+    def group_ratio(self, group: str) -> int:
+        return 1_000_000
+
+    def budgets(self, subjects: object, now: float) -> dict[str, int]:
+        return {}
 
     def models(self, group: str) -> list[str]:
         """Names of the models a group can use."""

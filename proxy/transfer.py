@@ -71,6 +71,9 @@ class Source(Protocol):
 class Meter(Protocol):
     """What sees a stream pass by, in pieces of about two kilobytes."""
 
+    needs_body: bool
+    """Whether the request's body is looked at when the stream has ended."""
+
     def add(self, data: bytes) -> None:
         """Take what comes next; it may begin and end inside an event."""
 
@@ -84,7 +87,7 @@ class Transfer:
     """
 
     __slots__ = (
-        "_adapter", "_answer", "_call", "_dropped", "_ended", "_filters", "_hooks", "_is_stream", "_last",
+        "_adapter", "_answer", "_call", "_dropped", "_ended", "_failed", "_filters", "_hooks", "_is_stream", "_last",
         "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle", "_settled", "_size",
         "_source", "_tail", "_take", "_translator", "_unsent", "cut", "first_byte_at", "meter", "reply", "usage",
     )  # fmt: skip
@@ -121,6 +124,7 @@ class Transfer:
         self._translator: StreamTranslator | None = None
         self._is_stream = False
         self._ended = False
+        self._failed = False
         self._source: Source | None = None
         self.first_byte_at: float | None = None
         self.meter = meter
@@ -146,12 +150,24 @@ class Transfer:
         if self._source is not None and not self._ended:
             self._source.resume()
 
+    @property
+    def status(self) -> int:
+        """Status of the provider's answer, 0 before there is one."""
+        return self._response.status
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the provider has begun a good answer, and did not fail before the client had some of it."""
+        return 200 <= self._response.status < 300 and self.first_byte_at is not None and not self._failed
+
     def stop(self) -> None:
-        """Have the meter see all that came: the answer is broken off."""
+        """The answer is broken off: look at all of it that came."""
         if self._tail is not None:
             if self.usage is None and self._is_plain():
                 self._read_usage(self._tail)
             self._tail.flush()
+        elif not self.reply:
+            self.reply = b"".join(self._parts)
 
     def abandon(self) -> None:
         """Stop without a word, if it has not ended: the client is gone, or has been answered otherwise."""
@@ -291,7 +307,8 @@ class Transfer:
         length = self._response.headers.get("content-length")
         if self._is_stream:
             self._tail = Tail(self.meter.add)
-            if self._call.body is not None and (self._translator is None or not self._translator.needs_body):
+            needed = self.meter.needs_body or (self._translator is not None and self._translator.needs_body)
+            if self._call.body is not None and not needed:
                 self._call.body.release()
             fields += _STREAM_FIELDS
             length = None  # whatever the provider announced: an error event may follow its bytes
@@ -440,6 +457,8 @@ class Transfer:
                     self._read_usage(self._tail)
                 self._answer.write(error_event(error, self._call.model, self._tail.end()))
             self._answer.cut()
+        else:
+            self._failed = True
         if self._source is not None:
             self._source.abort()
         self._on_done(None if self._answer.started else error)
