@@ -19,7 +19,7 @@ from .errors import GatewayError, budget_spent, insufficient_quota
 from .ledger.book import Reservation
 from .ledger.entry import Charge, Counts, Entry
 from .ledger.ledger import Ledger
-from .limits import Limits, Ticket, budget_ends
+from .limits import Limits, Ticket, budget_ends, budgets_of
 from .live import Live
 from .metering.estimate import estimate
 from .metering.measure import Measured, Seen, counted, reported
@@ -63,7 +63,7 @@ class Billing:
         principal = bill.begin(snapshot, asked, form_bytes)
         prices = [snapshot.price(asked.model, channel) for channel in candidates]
         subjects = (*principal.subjects, f"model:{asked.model}")
-        budgets = snapshot.budgets(subjects, now)
+        budgets = budgets_of(snapshot.limits, subjects, now)
         if not (principal.limited or budgets or snapshot.limits):
             bill.reservation = self.ledger.reserve_now((), principal.unlimited, 0)
             return

@@ -85,6 +85,15 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_days: int = 400
 
 
+class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What models cost. Amounts are dollars per million tokens, as text."""
+
+    file: str = ""
+    unpriced: Literal["free", "refuse", "default"] = "free"
+    default_prompt: str = "0"
+    default_completion: str = "0"
+
+
 class Demo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The channel that answers as long as there is no other."""
 
@@ -100,6 +109,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Log = Log()
     plugins: Plugins = Plugins()
     ledger: Ledger = Ledger()
+    prices: Prices = Prices()
     demo: Demo = Demo()
 
     @property

@@ -115,7 +115,9 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
     async with (
         opened(config) as parts,
         parts.plugins.hooks.lifespan(parts.host),
-        Live(parts.store, parts.vault, parts.plugins.adapters, demo=config.demo.enabled) as live,
+        Live(
+            parts.store, parts.vault, parts.plugins.adapters, config.prices, demo=config.demo.enabled
+        ) as live,
         Upkeep(parts.store),
         Ledger(parts.store, config.data_dir, config.ledger.durability) as ledger,
         Billing(live, ledger, config.ledger.completion_tokens) as billing,

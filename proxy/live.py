@@ -18,7 +18,9 @@ from dataclasses import replace
 
 from ..plugins import Adapter
 from .auth import Principal, split_pin
+from .config import Prices
 from .errors import database_away, unauthorized
+from .prices.book import make_book
 from .snapshot import EMPTY, Snapshot, build, demo_channel
 from .store import DatabaseError, Store, Unavailable
 from .tasks import Owner
@@ -34,10 +36,13 @@ _MAX_KNOWN = 50_000
 class Live:
     """Snapshot and token book. An async context manager; inside it they follow the store."""
 
-    def __init__(self, store: Store, vault: Vault, adapters: Mapping[str, Adapter], *, demo: bool) -> None:
+    def __init__(
+        self, store: Store, vault: Vault, adapters: Mapping[str, Adapter], prices: Prices, *, demo: bool
+    ) -> None:
         self._store = store
         self._vault = vault
         self._adapters = adapters
+        self._prices = prices
         self._demo = demo
         self._owner = Owner()
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -125,7 +130,10 @@ class Live:
         rows = await self._store.channels()
         if not rows and self._demo and "demo" in self._adapters:
             rows = [demo_channel(self._adapters["demo"])]
-        snapshot = build(generation, rows, self._adapters)
+        store = self._store
+        book = make_book(self._prices, await store.prices.all())
+        ratios, limits = await store.prices.group_ratios(), await store.limits.all()
+        snapshot = build(generation, rows, self._adapters, book, ratios, limits)
         for channel_id, problem in snapshot.problems.items():
             log.warning("channel not in use channel=%d problem=%s", channel_id, problem)
         self._known = {}

@@ -56,7 +56,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class ChannelRow:
-    """A configured way to a provider. `mapping` turns the client's model name into the provider's."""
+    """A configured way to a provider. `mapping` turns the client's model name into the provider's.
+
+    `ratio` multiplies what its answers cost, in millionths.
+    """
 
     id: int
     type: str
@@ -70,6 +73,6 @@ class ChannelRow:
     weight: int = 1
     groups: tuple[str, ...] = (DEFAULT_GROUP,)
     status: str = ENABLED
-    ratio: int = 1_000_000
     proxy: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ratio: int = 1_000_000

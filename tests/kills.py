@@ -27,6 +27,7 @@ import orjson
 import support
 from canalgate.proxy.config import Config, Data
 from canalgate.proxy.host import make_token, opened
+from canalgate.proxy.pricing import Price
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, ChannelRow, User
 from canalgate.proxy.store.requests import Filters
 from canalgate.proxy.vault import new_token_key
@@ -129,7 +130,7 @@ class Kills:
             self._key = new_token_key()
             await store.add_token(make_token(parts.vault, user, "t", self._key, 1))
             await store.add_channel(ChannelRow(0, "openai", "fake", url, "sk-x", ("m",), 1))
-            await store.prices.set("m", {"prompt": PROMPT_PRICE, "completion": COMPLETION_PRICE}, 1)
+            await store.prices.set("m", Price("", PROMPT_PRICE, COMPLETION_PRICE))
 
     async def _start(self) -> asyncio.subprocess.Process:
         began = time.monotonic()
@@ -157,7 +158,8 @@ class Kills:
         body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2000}
         while not self._stopping:
             try:
-                answered = await self._ask({**body, "stream": number % 4 != 0})
+                streamed = {"stream": True, "stream_options": {"include_usage": True}} if number % 4 else {}
+                answered = await self._ask(body | streamed)
             except (OSError, asyncio.IncompleteReadError, TimeoutError):
                 self.outcome.refused += 1
                 await asyncio.sleep(0.02)
@@ -191,7 +193,7 @@ class Kills:
         if b"\r\n\r\n" not in raw:
             return None
         answered = support.parse_answer(raw)
-        whole = answered.complete and (not body["stream"] or b"[DONE]" in answered.body)
+        whole = answered.complete and (not body.get("stream") or b"[DONE]" in answered.body)
         return answered if whole or answered.status != 200 else None
 
     @staticmethod
@@ -229,7 +231,7 @@ class Kills:
             elif (row.counts.prompt_tokens, row.counts.completion_tokens, row.charged) != (
                 prompt, completion, prompt + 2 * completion,
             ):  # fmt: skip
-                self.outcome.wrong.append(request_id)
+                self.outcome.wrong.append(f"{request_id}: {prompt}+{completion} received, ledger: {row}")
         charged = sum(row.charged for row in rows)
         if state.used != charged or state.balance + state.leased != BALANCE - charged:
             self.outcome.violations.append(f"the account lost {state.used}, the rows say {charged}")
@@ -250,6 +252,8 @@ def main() -> int:
             ).run()
         )
     print(f"seed {options.seed}: {outcome}")
+    for line in [*outcome.missing, *outcome.wrong, *outcome.double, *outcome.violations][:10]:
+        print(f"  {line}")
     return 0 if outcome.is_good else 1
 
 

@@ -131,11 +131,13 @@ class Ledger:
     async def charge(self, reservation: Reservation, cost: int) -> tuple[Charge, ...]:
         """End a reservation with a cost beyond it: accounts give what they have."""
         async with self._leasing:
-            for account, more in self._book.missing(reservation, cost):
-                try:
-                    await self._take(account, 1, more)
-                except DatabaseError as exc:
-                    self._fail(exc)
+            try:
+                # Others may reserve what is taken here before it can be used, so look again.
+                while missing := self._book.missing(reservation, cost):
+                    if not all([await self._take(account, 1, more) for account, more in missing]):
+                        break
+            except DatabaseError as exc:
+                self._fail(exc)
             return self._book.settle(reservation, cost)
 
     def write(self, entry: Entry, written: Callable[[], None]) -> None:

@@ -18,6 +18,8 @@ from ..vault import Vault
 from .accounts import Accounts, State, open_account
 from .changes import StoreError, bump, change, insert
 from .database import Clash, Database, Row, Values
+from .limits import LimitRows
+from .prices import Prices
 from .requests import Requests
 
 _SEALED_CHANNEL = "channel key"
@@ -31,6 +33,8 @@ class Store:
         self.database = database
         self.accounts = Accounts(database)
         self.requests = Requests(database, keep_days)
+        self.prices = Prices(database)
+        self.limits = LimitRows(database)
         self._vault = vault
 
     # Generation and instances.
@@ -177,8 +181,8 @@ class Store:
             self.database,
             "INSERT INTO channels"
             " (type, name, base_url, models, mapping, priority, weight, channel_groups, status, created_at,"
-            " secrets) VALUES (:type, :name, :base_url, :models, :mapping, :priority, :weight,"
-            " :channel_groups, :status, :created_at, :secrets)",
+            " ratio, secrets) VALUES (:type, :name, :base_url, :models, :mapping, :priority, :weight,"
+            " :channel_groups, :status, :created_at, :ratio, :secrets)",
             self._channel_values(channel),
             "this channel clashes with another",
         )
@@ -190,7 +194,7 @@ class Store:
             self.database,
             "UPDATE channels SET type = :type, name = :name, base_url = :base_url, models = :models,"
             " mapping = :mapping, priority = :priority, weight = :weight, channel_groups = :channel_groups,"
-            " status = :status, secrets = :secrets WHERE id = :id",
+            " status = :status, ratio = :ratio, secrets = :secrets WHERE id = :id",
             {"id": channel.id, **self._channel_values(channel)},
             f"there is no channel {channel.id}",
         )
@@ -210,7 +214,7 @@ class Store:
             "type": channel.type, "name": channel.name, "base_url": channel.base_url,
             "models": _json(channel.models), "mapping": _json(dict(channel.mapping)),
             "priority": channel.priority, "weight": channel.weight, "channel_groups": _json(channel.groups),
-            "status": channel.status, "created_at": channel.created_at,
+            "status": channel.status, "created_at": channel.created_at, "ratio": channel.ratio,
             "secrets": self._vault.seal(secrets, _SEALED_CHANNEL),
         }  # fmt: skip
 
@@ -231,6 +235,7 @@ class Store:
             status=row["status"],
             proxy=secrets["proxy"],
             options=_mapping(secrets["options"]),
+            ratio=row["ratio"],
         )
 
 

@@ -34,6 +34,8 @@ CREATE TABLE channels (
     channel_groups {text} NOT NULL,
     status VARCHAR(191) NOT NULL,
     created_at BIGINT NOT NULL,
+    -- what its answers cost, times this: millionths
+    ratio BIGINT NOT NULL,
     -- key, proxy and options, sealed: each may hold a secret
     secrets {blob} NOT NULL
 );
