@@ -57,9 +57,7 @@ class Answer:
     def start(self, status: int, fields: Fields, length: int | None = None) -> None:
         """Begin. A `length` of None means that only the end will tell."""
         head = [serialize(_status_line(status), fields)]
-        head.append(
-            b"x-request-id: %b\r\ndate: %b\r\n%b" % (self.request_id.encode(), _date(), self.notes)
-        )
+        head.append(b"x-request-id: %b\r\ndate: %b\r\n%b" % (self.request_id.encode(), _date(), self.notes))
         if length is not None:
             head.append(b"content-length: %d\r\n" % length)
         elif self._http11:

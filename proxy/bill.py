@@ -15,7 +15,7 @@ from .access_log import Record
 from .answer import Answer
 from .asked import Asked
 from .auth import Principal
-from .errors import GatewayError, budget_spent, insufficient_quota
+from .errors import budget_spent, insufficient_quota
 from .ledger.book import Reservation
 from .ledger.entry import Charge, Counts, Entry
 from .ledger.ledger import Ledger
@@ -89,7 +89,9 @@ class Billing:
             return found
         if found in budgets:
             raise budget_spent(found.partition(":")[0], budget_ends(found) - now)
-        raise insufficient_quota("this API key" if found.startswith("token:") else "the account of this API key")
+        raise insufficient_quota(
+            "this API key" if found.startswith("token:") else "the account of this API key"
+        )
 
 
 class Bill:
@@ -132,7 +134,9 @@ class Bill:
         if limits:
             taken = self._billing.limits.may_use(limits, chosen.row.id, self.tokens, time.time())
             if isinstance(taken, float):
-                raise UpstreamError(ErrorKind.RATE, "the channel is at its limit", status=429, retry_after=taken)
+                raise UpstreamError(
+                    ErrorKind.RATE, "the channel is at its limit", status=429, retry_after=taken
+                )
             self._channel_ticket = taken
         answer.notes = self._notes()
         known = self._billing.reporters
@@ -162,9 +166,7 @@ class Bill:
         self._end_tickets(0)
         ledger.write(self._entry(_NOTHING, 0, ()), _nobody_waits)
 
-    async def _settle(
-        self, transfer: Transfer, answer: Answer, seen: Seen, then: Callable[[], None]
-    ) -> None:
+    async def _settle(self, transfer: Transfer, answer: Answer, seen: Seen, then: Callable[[], None]) -> None:
         """The same, where something has to be counted here, or a lease to be enlarged."""
         measured = reported(seen, transfer.usage) or await counted(seen, transfer.usage)
         self._record.usage = _usage(measured.counts)
@@ -278,4 +280,6 @@ def _ms(seconds: float) -> int:
 
 
 def _usage(counts: Counts) -> Usage:
-    return Usage(counts.prompt_tokens, counts.completion_tokens, counts.cached_tokens, counts.reasoning_tokens)
+    return Usage(
+        counts.prompt_tokens, counts.completion_tokens, counts.cached_tokens, counts.reasoning_tokens
+    )

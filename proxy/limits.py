@@ -138,7 +138,9 @@ class Limits:
                 raise _too_many(subject.partition(":")[0], what, wait_s, fields)
         return self._take(held, tokens, now)
 
-    def may_use(self, limits: Mapping[str, Limit], channel_id: int, tokens: int, now: float) -> Ticket | float:
+    def may_use(
+        self, limits: Mapping[str, Limit], channel_id: int, tokens: int, now: float
+    ) -> Ticket | float:
         """Let a request on a channel; else return how long until it may be."""
         held = self._held(limits, (f"channel:{channel_id}",), now)
         for _, limit, use in held:

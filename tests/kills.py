@@ -70,9 +70,15 @@ def answers(rng: random.Random) -> support.Callable[[support.Asked], support.Scr
 
     def script(asked: support.Asked) -> support.Script:
         prompt, completion = rng.randrange(1, 5000), rng.randrange(1, 2000)
-        usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        usage = {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+        }
         if not asked.json.get("stream"):
-            yield support.json_answer({"object": "chat.completion", "choices": [{"message": {"content": "x"}}], "usage": usage})
+            yield support.json_answer(
+                {"object": "chat.completion", "choices": [{"message": {"content": "x"}}], "usage": usage}
+            )
             return
         yield support.STREAM_HEAD
         for _ in range(rng.randrange(1, 6)):
@@ -248,7 +254,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         outcome = asyncio.run(
             Kills(
-                Path(folder), kills=options.kills, streams=options.streams, seed=options.seed, database=options.database
+                Path(folder),
+                kills=options.kills,
+                streams=options.streams,
+                seed=options.seed,
+                database=options.database,
             ).run()
         )
     print(f"seed {options.seed}: {outcome}")

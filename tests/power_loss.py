@@ -27,10 +27,10 @@ from pathlib import Path
 from canalgate.proxy.config import Config, Data
 from canalgate.proxy.host import opened
 from canalgate.proxy.ledger.entry import Counts, Entry
-from canalgate.proxy.ledger.ledger import Ledger
 from canalgate.proxy.ledger.importer import recover
-from canalgate.proxy.store.requests import Filters
+from canalgate.proxy.ledger.ledger import Ledger
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, User
+from canalgate.proxy.store.requests import Filters
 
 BALANCE = 10**9
 ACKNOWLEDGED = "acknowledged"
@@ -133,7 +133,10 @@ class Disk:
         if call.startswith("link"):
             self.files[new] = self.files[old]
         else:
-            self.files = {new + name[len(old) :] if name.startswith(old) else name: one for name, one in self.files.items()}
+            self.files = {
+                new + name[len(old) :] if name.startswith(old) else name: one
+                for name, one in self.files.items()
+            }
 
     def _change(self, file: File, path: str, call: str, arguments: str, result: int) -> None:
         if call in ("pwrite64", "write"):
@@ -196,7 +199,9 @@ def trace(folder: Path, requests: int) -> list[tuple[str, str, int]]:
     """Run the work under strace; returns its calls in order."""
     out = folder.parent / "trace"
     command = ["strace", "-f", "-y", "-xx", "-s", "2000000", "-e", f"trace={_TRACED}", "-o", str(out)]
-    subprocess.run([*command, sys.executable, __file__, "--work", str(folder), "--requests", str(requests)], check=True)
+    subprocess.run(
+        [*command, sys.executable, __file__, "--work", str(folder), "--requests", str(requests)], check=True
+    )
     calls = []
     unfinished: dict[str, str] = {}
     for line in out.read_text().splitlines():
@@ -250,7 +255,9 @@ async def check(requests: int, points: int, seed: int) -> tuple[int, list[str]]:
             image = Path(base, "image")
             shutil.rmtree(image, ignore_errors=True)
             disk.write_to(image, str(root), how, rng)
-            wrong += [f"call {at}, {how} of the rest: {fault}" for fault in await faults(image, disk.acknowledged)]
+            wrong += [
+                f"call {at}, {how} of the rest: {fault}" for fault in await faults(image, disk.acknowledged)
+            ]
             looked += 1
         if len(disk.acknowledged) != requests:
             wrong.append(f"only {len(disk.acknowledged)} of {requests} requests were seen in the trace")

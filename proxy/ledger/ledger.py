@@ -60,7 +60,9 @@ class Ledger:
         try:
             self._journal = Journal(self._folder)
         except OSError as exc:
-            raise ConfigError(f"{self._folder}: {exc.strerror}; free some space or choose another folder") from exc
+            raise ConfigError(
+                f"{self._folder}: {exc.strerror}; free some space or choose another folder"
+            ) from exc
         await self._store.accounts.open_journal(self._journal.owner, int(time.time()))
         self._importer = Importer(self._store, self._journal.owner)
         self._owner.start(self._import_always(), "ledger")
@@ -76,7 +78,9 @@ class Ledger:
                 await self._import()
             await self._store.accounts.release(self._journal.owner)
         except (OSError, DatabaseError) as problem:
-            log.error("the next start will book what is left records=%d problem=%s", len(self._waiting), problem)
+            log.error(
+                "the next start will book what is left records=%d problem=%s", len(self._waiting), problem
+            )
             self._journal.close(remove=False)
         else:
             self._journal.close(remove=True)
@@ -203,7 +207,9 @@ class Ledger:
         await asyncio.to_thread(self._journal.make_room)
         await self._give_back(time.monotonic() - _IDLE_S)
         if self._problem and not self._waiting:
-            await self._store.accounts.beat(self._journal.owner, int(time.time()))  # it can be written to again
+            await self._store.accounts.beat(
+                self._journal.owner, int(time.time())
+            )  # it can be written to again
             log.warning("the ledger can be written again")
             self._problem = ""
 
@@ -266,7 +272,9 @@ class Ledger:
 
     def _fail(self, exc: Exception) -> None:
         if not self._problem:
-            log.error("the ledger cannot be written; nothing that costs is served until it can problem=%s", exc)
+            log.error(
+                "the ledger cannot be written; nothing that costs is served until it can problem=%s", exc
+            )
         self._problem = str(exc) or type(exc).__name__
 
 

@@ -71,4 +71,8 @@ def read_price(name: str, fields: Mapping[str, object]) -> Price:
 def show_price(price: Price) -> dict[str, str]:
     """Return the parts of a price that it has, in dollars."""
     shown = {part: show_amount(part, getattr(price, part)) for part in EACH}
-    return {part: text for part, text in shown.items() if text not in ("", "0") or part in ("prompt", "completion")}
+    return {
+        part: text
+        for part, text in shown.items()
+        if text not in ("", "0") or part in ("prompt", "completion")
+    }

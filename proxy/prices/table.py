@@ -72,7 +72,9 @@ class Table(msgspec.Struct, frozen=True):
 
     def _price(self, provider: str, model: str) -> Price:
         row = self.providers[provider][model]
-        values = {name: getattr(row, name) for name in _Row.__struct_fields__ if name not in ("names", "starts")}
+        values = {
+            name: getattr(row, name) for name in _Row.__struct_fields__ if name not in ("names", "starts")
+        }
         return Price(f"{self.source} {provider}/{model}", **values)
 
 
@@ -87,10 +89,14 @@ def shipped() -> Table:
 def _names(provider: str) -> dict[str, str]:
     """Models of a provider by every name they have."""
     rows = shipped().providers.get(provider, {})
-    return {name: model for model, row in rows.items() for name in row.names} | {model: model for model in rows}
+    return {name: model for model, row in rows.items() for name in row.names} | {
+        model: model for model in rows
+    }
 
 
 def _longest_start(provider: str, name: str) -> str | None:
     rows = shipped().providers.get(provider, {})
-    starts = [(len(start), model) for model, row in rows.items() for start in row.starts if name.startswith(start)]
+    starts = [
+        (len(start), model) for model, row in rows.items() for start in row.starts if name.startswith(start)
+    ]
     return max(starts)[1] if starts else None

@@ -51,12 +51,11 @@ class Accounts:
         for name in [""] if names is None else names:
             rows += await self._database.all(_STATES + where, {"name": name} if names is not None else {})
         return {
-            row["name"]: State(row["balance"], int(row["leased"]), row["used"], row["credited"]) for row in rows
+            row["name"]: State(row["balance"], int(row["leased"]), row["used"], row["credited"])
+            for row in rows
         }
 
-    async def credit(
-        self, name: str, amount: int, kind: str, note: str, actor: str, now: int
-    ) -> None:
+    async def credit(self, name: str, amount: int, kind: str, note: str, actor: str, now: int) -> None:
         """Add to a balance, or take from it. Raises StoreError where it would go below zero, or is unlimited."""
         async with self._database.transaction() as transaction:
             await credit(transaction, name, amount, kind, note, actor, now)
@@ -70,7 +69,9 @@ class Accounts:
                 raise StoreError(f"there is no account {name!r}")
             free = None if balance is None else balance - state.leased
             if free is not None and free < 0:
-                raise StoreError(f"{name}: requests under way hold more than that; try again in a few seconds")
+                raise StoreError(
+                    f"{name}: requests under way hold more than that; try again in a few seconds"
+                )
             done = await transaction.run(
                 "UPDATE accounts SET balance = :balance, credited = :credited WHERE name = :name AND used = :used"
                 " AND (balance = :was OR (balance IS NULL AND :is_unlimited = 1))",
@@ -289,9 +290,7 @@ _TAKE = "UPDATE accounts SET balance = balance - :amount WHERE name = :name AND 
 _USE = "UPDATE accounts SET used = used + :amount WHERE name = :name"
 _USE_UNLIMITED = _USE + " AND balance IS NULL"
 _PUT_BACK = "UPDATE accounts SET balance = balance + :amount WHERE name = :name"
-_LESSEN = (
-    "UPDATE leases SET amount = amount - :amount WHERE owner = :owner AND account = :account AND amount >= :amount"
-)
+_LESSEN = "UPDATE leases SET amount = amount - :amount WHERE owner = :owner AND account = :account AND amount >= :amount"
 _STATES = (
     "SELECT a.name, a.balance, a.used, a.credited,"
     " (SELECT COALESCE(SUM(l.amount), 0) FROM leases l WHERE l.account = a.name) AS leased FROM accounts a"

@@ -28,7 +28,9 @@ class Prices:
         """Set a model's price; its name becomes that of this change."""
         if not 0 < len(model) <= MOST_NAME:
             raise StoreError(f"a model's name has 1 to {MOST_NAME} characters")
-        named = msgspec.structs.replace(price, name=f"set {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {model}")
+        named = msgspec.structs.replace(
+            price, name=f"set {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {model}"
+        )
         statement = self._database.dialect.upsert("model_prices", ["model"], replace=["price"])
         async with self._database.transaction() as transaction:
             await bump(transaction)

@@ -142,7 +142,7 @@ def heard(play, answer, record):
     by_itself = replay(ADAPTERS[play.adapter], play.case, play.split)
     return Replayed(
         _read(play, answer),
-        record.usage,
+        record.usage if record.usage_source in ("", "provider") else None,  # else it was counted here
         error,
         answer.body,
         translated=by_itself.translated,

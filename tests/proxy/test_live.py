@@ -10,6 +10,7 @@ from canalgate.adapters.demo import DemoAdapter
 from canalgate.adapters.openai import OpenAIAdapter
 from canalgate.proxy import live as live_module
 from canalgate.proxy.auth import admit
+from canalgate.proxy.config import Prices
 from canalgate.proxy.errors import GatewayError
 from canalgate.proxy.live import Live
 from canalgate.proxy.records import DISABLED, ENABLED, ROLE_USER, ChannelRow, Token, User
@@ -52,7 +53,7 @@ async def pairs(folder, url="", **options):
     vault = open_vault(folder)
     async with open_store(url, folder, vault) as own, open_store(url, folder, vault) as other:
         await other.add_user(USER)
-        async with Live(own, vault, ADAPTERS, **{"demo": True, **options}) as live:
+        async with Live(own, vault, ADAPTERS, Prices(), **{"demo": True, **options}) as live:
             yield Pair(live, other, vault)
 
 
@@ -160,6 +161,6 @@ async def test_a_book_of_refused_keys_does_not_grow_without_end(unwatched, monke
 async def test_a_gateway_that_stops_is_no_running_one(tmp_path):
     vault = open_vault(tmp_path)
     async with open_store("", tmp_path, vault) as store:
-        async with Live(store, vault, ADAPTERS, demo=True):
+        async with Live(store, vault, ADAPTERS, Prices(), demo=True):
             assert len(await store.instance_generations(int(time.time()))) == 1
         assert await store.instance_generations(int(time.time())) == []

@@ -51,4 +51,4 @@ def test_a_usage_key_far_behind_is_forgotten():
 
 
 def test_nothing_has_an_empty_end():
-    assert Tail().end() == b""
+    assert Tail(lambda data: None).end() == b""
