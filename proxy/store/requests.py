@@ -159,7 +159,7 @@ class Requests:
     async def _walk(
         self, month: str, filters: Filters, key: tuple[int, int], span: tuple[int, int], limit: int
     ) -> list[Entry]:
-        conditions, given = _where(filters)
+        conditions, given = _where(filters, self._database.dialect)
         conditions += ["at_ms >= :since", "at_ms < :until", "(at_ms < :last_ms OR tail < :last_tail)"]
         try:
             rows = await self._database.all(
@@ -181,13 +181,15 @@ _COLUMNS: tuple[By, ...] = ("user_id", "token_id", "channel_id", "model")
 """Columns that have an index in the log and a place in the sums."""
 
 
-def _where(filters: Filters) -> tuple[list[str], dict[str, object]]:
+def _where(filters: Filters, dialect: Dialect) -> tuple[list[str], dict[str, object]]:
     """Return the conditions of filters and their values. Times are `_walk`'s."""
     given: dict[str, object] = {str(name): value for name, value in _given(filters).items()}
     if filters.status is not None:
         given["status"] = filters.status
-    conditions = [f"{name} = :{name}" for name in given]
     failed = _failed(filters)
+    # Few requests fail, which SQLite does not know: the sign keeps it from another column's index.
+    sign = "+" if failed and dialect.name == "sqlite" else ""
+    conditions = [f"{sign}{name} = :{name}" for name in given]
     if failed is not None:
         # Written out and not a parameter, so that the index of those that failed can be used.
         conditions.append(f"failed = {int(failed)}")
