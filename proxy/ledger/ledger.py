@@ -109,8 +109,8 @@ class Ledger:
     ) -> Reservation | str:
         """Set an amount aside, taking larger leases; returns the account that has not so much.
 
-        `budgets` says what the accounts among `limited` hold that begin with their period. Raises GatewayError
-        503 where the database cannot be asked.
+        `budgets` are those among `limited` that begin with their period, and what they begin with. Raises
+        GatewayError 503 where the database cannot be asked.
         """
         async with self._leasing:
             while True:
