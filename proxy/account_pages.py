@@ -8,6 +8,7 @@ there, dates are ignored: clients take what was used from the limit, so it must 
 from __future__ import annotations
 
 from collections.abc import Callable
+
 import orjson
 
 from .auth import Principal

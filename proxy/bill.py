@@ -98,8 +98,8 @@ class Bill:
     """What one request owes. Exactly one of `settle` and `close` ends it."""
 
     __slots__ = (
-        "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_meter", "_principal", "_record", "_size",
-        "_snapshot", "is_ended", "reservation", "ticket", "tokens",
+        "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_meter", "_principal", "_record",
+        "_size", "_snapshot", "is_ended", "reservation", "ticket", "tokens",
     )  # fmt: skip
 
     def __init__(self, billing: Billing, snapshot: Snapshot, record: Record, address: str) -> None:

@@ -89,8 +89,8 @@ class Transfer:
     __slots__ = (
         "_adapter", "_answer", "_call", "_dropped", "_ended", "_failed", "_filters", "_hooks", "_is_stream",
         "_last", "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle", "_settled",
-        "_size", "_source", "_tail", "_take", "_translator", "_unsent", "cut", "first_byte_at", "meter", "reply",
-        "usage",
+        "_size", "_source", "_tail", "_take", "_translator", "_unsent", "cut", "first_byte_at", "meter",
+        "reply", "usage",
     )  # fmt: skip
 
     def __init__(

@@ -71,7 +71,7 @@ def entry(number: int, user_id: int, charges: object) -> Entry:
     cost = number % 90
     return Entry(
         request_id(number), 1_764_000_000_000 + number, user_id, 1, "default", 1, "chat", "m",
-        "m", True, 200, Counts(cost, 0), "provider", cost, cost, "test", 1, 2, 1, "127.0.0.1", charges=charges,
+        "m", True, 200, Counts(cost, 0), "provider", cost, cost, "test", 1, 2, 1, "::1", charges=charges,
     )  # fmt: skip
 
 

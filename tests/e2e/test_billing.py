@@ -13,7 +13,7 @@ from canalgate.proxy.store.requests import Filters
 from support import CUT, STREAM_END, STREAM_HEAD, chunk, delta, event, json_answer
 
 PRICE = Price("", prompt=2_000_000, completion=4_000_000, cached=1_000_000, reasoning=8_000_000)
-"""One unit of quota a prompt token, two a completion token, half a unit from the cache, four for reasoning."""
+"""Quota a token: one of the prompt, two of the completion, half from the cache, four of reasoning."""
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
@@ -219,11 +219,11 @@ async def test_a_client_that_leaves_pays_for_what_was_made(tmp_path, provider, t
 async def test_a_client_that_leaves_before_there_is_an_answer_pays_nothing(tmp_path, provider):
     provider.says(30.0)
     async with shop(tmp_path, provider, quota=1000) as gateway:
-        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}
         writer.write(gateway.request("/v1/chat/completions", body, key=gateway.customer))
         async with asyncio.timeout(5):
-            while not provider.asked:
+            while not provider.asked:  # noqa: ASYNC110  a provider has no event for it
                 await asyncio.sleep(0.01)
         writer.transport.abort()
         (row,) = await booked(gateway)
@@ -283,16 +283,19 @@ async def test_a_hostile_usage_never_credits_and_is_never_nothing(tmp_path, prov
 
 COUNTED = {
     "embeddings": (
-        "/v1/embeddings", {"input": "one two three"}, {"data": [], "usage": {"prompt_tokens": 4}}, "prompt_tokens", 4,
+        "/v1/embeddings", {"input": "one two three"}, {"data": [], "usage": {"prompt_tokens": 4}},
+        "prompt_tokens", 4,
     ),
     "embeddings without usage": (
         "/v1/embeddings", {"input": ["one two three", "four"]}, {"data": []}, "prompt_tokens", None,
     ),
     "rerank": (
-        "/v1/rerank", {"query": "a", "documents": ["one two", "three"]}, {"results": []}, "prompt_tokens", None,
+        "/v1/rerank", {"query": "a", "documents": ["one two", "three"]}, {"results": []},
+        "prompt_tokens", None,
     ),
     "images": (
-        "/v1/images/generations", {"prompt": "a cat", "n": 2}, {"data": [{"url": "x"}, {"url": "y"}]}, "images", 2,
+        "/v1/images/generations", {"prompt": "a cat", "n": 2}, {"data": [{"url": "x"}, {"url": "y"}]},
+        "images", 2,
     ),
     "speech": ("/v1/audio/speech", {"input": "hello", "voice": "x"}, None, "characters", 5),
 }  # fmt: skip
@@ -348,7 +351,7 @@ async def test_the_price_is_the_one_at_admission(tmp_path, provider):
     provider.script = lambda asked: (0.2, answer(USAGE))
     async with shop(tmp_path, provider, quota=10**6) as gateway:
         asking = asyncio.ensure_future(gateway.chat(key=gateway.customer))
-        while not provider.asked:
+        while not provider.asked:  # noqa: ASYNC110  a provider has no event for it
             await asyncio.sleep(0.01)
         await gateway.parts.store.prices.set("m", Price("", prompt=10**9, completion=10**9))
         await gateway.live.catch_up()

@@ -26,7 +26,8 @@ def test_without_any_limit_nothing_is_kept():
 
 @pytest.mark.parametrize(
     ("subject", "whose"),
-    [("token:7", "this API key"), ("user:1", "this account"), ("group:vip", "this group"), ("model:m", "this model"),
+    [("token:7", "this API key"), ("user:1", "this account"), ("group:vip", "this group"),
+     ("model:m", "this model"),
      ("token:*", "this API key"), ("user:*", "this account")],
 )  # fmt: skip
 def test_a_refusal_says_whose_limit_it_is_and_no_id(subject, whose):

@@ -1,4 +1,4 @@
-"""Random programs of reserving, settling, topping up, dying and starting again: the rules hold after each step.
+"""Random programs of reserving, settling, topping up, dying, starting again: the rules hold after each step.
 
 LEDGER_PROGRAMS says how many are tried; `make prove` tries ten thousand.
 """

@@ -82,7 +82,8 @@ def test_a_file_with_one_is_refused_by_name(tmp_path, value):
 
 @pytest.mark.parametrize(
     ("text", "what"),
-    [("x = 1\n", "expected a table"), ("[a]\npromt = 1\n", "unknown field 'promt'"), ("[a\n", "not valid TOML"),
+    [("x = 1\n", "expected a table"), ("[a]\npromt = 1\n", "unknown field 'promt'"),
+     ("[a\n", "not valid TOML"),
      ("[a]\ncontext = -5\n", "context = -5"), ('[a]\noutput = "5"\n', "output = '5'")],
 )  # fmt: skip
 def test_other_mistakes_of_a_file_are_named(tmp_path, text, what):
