@@ -119,7 +119,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             parts.store, parts.vault, parts.plugins.adapters, config.prices, demo=config.demo.enabled
         ) as live,
         Upkeep(parts.store),
-        Ledger(parts.store, config.data_dir, config.ledger.durability) as ledger,
+        Ledger(parts.store, config.data_dir, config.ledger.durability, config.ledger.flush_s) as ledger,
         Billing(live, ledger, config.ledger.completion_tokens) as billing,
         Upstream(config.upstream) as upstream,
         Credentials(upstream) as credentials,
