@@ -6,8 +6,8 @@ and removes everything.
 """
 
 import contextlib
+import ctypes
 import fcntl
-import getpass
 import os
 import pathlib
 import pwd
@@ -23,6 +23,7 @@ import time
 import pytest
 
 ROOT = os.geteuid() == 0
+PR_SET_PDEATHSIG = 1
 USER, PASSWORD = "gate", "never-in-a-log"
 
 
@@ -42,6 +43,11 @@ def quietly(command, **more):
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **more)
 
 
+def die_with_parent(number):
+    """Let the kernel send a signal when the thread that starts this program ends, however it does."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+
+
 class Server:
     """A database server of one kind. `start` makes a folder the first time, and takes it up again later.
 
@@ -57,6 +63,8 @@ class Server:
         self.process = None
         # Short: the path of a Unix socket ends at 107 bytes.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="db-"))
+        if ROOT:
+            shutil.chown(self.folder, self.owner)
 
     def url(self, name=None, password=PASSWORD):
         return f"{self.scheme}://{USER}:{password}@127.0.0.1:{self.port}/{name or self.database}"
@@ -72,6 +80,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                preexec_fn=lambda: die_with_parent(self.stop_signal),
                 **self.become(),
             )
         end = time.monotonic() + 60
@@ -85,7 +94,10 @@ class Server:
             self.fill()
 
     def become(self):
-        return {}
+        """Neither server runs as root."""
+        if not ROOT:
+            return {}
+        return {"user": self.owner, "group": pwd.getpwnam(self.owner).pw_gid, "extra_groups": []}
 
     def kill(self):
         """As a crash does it: with the processes of its own, which PostgreSQL would let finish."""
@@ -110,20 +122,12 @@ class Server:
 
 class Postgres(Server):
     program, scheme, database = "postgres", "postgresql", "postgres"
+    owner = "postgres"
     stop_signal = signal.SIGINT  # the fast one; SIGTERM waits for clients
-
-    def become(self):
-        """PostgreSQL refuses root."""
-        if not ROOT:
-            return {}
-        return {"user": "postgres", "group": pwd.getpwnam("postgres").pw_gid, "extra_groups": []}
 
     def make(self):
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
-        if ROOT:
-            shutil.chown(self.folder, "postgres")
-            shutil.chown(secret, "postgres")
         quietly(
             [find("initdb"), "-D", f"{self.folder}/data", "-U", USER, "-A", "scram-sha-256",
              f"--pwfile={secret}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
@@ -154,16 +158,14 @@ class Postgres(Server):
 
 class Mariadb(Server):
     program, scheme, database = "mariadbd", "mysql", "gate"
+    owner = "mysql"
 
     def base(self):
-        own = ["--user=mysql" if ROOT else f"--user={getpass.getuser()}"]
-        return ["--no-defaults", f"--datadir={self.folder}/data", *own, "--skip-name-resolve"]
+        return ["--no-defaults", f"--datadir={self.folder}/data", "--skip-name-resolve"]
 
     def make(self):
-        if ROOT:
-            shutil.chown(self.folder, "mysql")
         method = "--auth-root-authentication-method=normal"
-        quietly([find("mariadb-install-db"), *self.base(), method, "--skip-test-db"])
+        quietly([find("mariadb-install-db"), *self.base(), method, "--skip-test-db"], **self.become())
 
     def command(self):
         return [
@@ -254,6 +256,7 @@ def start_keeper(kind, path):
 
 def keep(kind, path):
     """Run a server as long as somebody is connected."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{path}.new")
         listener.listen(100)
