@@ -39,7 +39,7 @@ def entries(rows: int, rng: random.Random) -> Iterator[Entry]:
         channel = (token + rng.randrange(2)) % CHANNELS + 1
         failed = rng.random() < 0.01
         at_ms = START_S * 1000 + int(number * step)
-        charges = (Charge(f"user:{user}", 4321, True), Charge(f"token:{token}", 4321, False))
+        charges = (Charge(f"user:{user}", 4321), Charge(f"token:{token}", 4321))
         yield Entry(
             f"{at_ms:012x}{rng.getrandbits(48):012x}", at_ms, user, token, "default", channel,
             "chat/completions", model, model, True, rng.choice((429, 502)) if failed else 200,

@@ -19,14 +19,13 @@ _KEY_FIELDS = ("authorization", "x-api-key", "api-key")
 class Principal:
     """A token and the user it belongs to; `pin` is the channel the key names, for administrators.
 
-    `limited` and `unlimited` are the names of their accounts, `subjects` of what limits may be set for.
+    `limited` are the names of their accounts that can run out, `subjects` of what limits may be set for.
     """
 
     token: Token
     user: User
     pin: int | None = None
     limited: tuple[str, ...] = field(init=False)
-    unlimited: tuple[str, ...] = field(init=False)
     subjects: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -34,7 +33,6 @@ class Principal:
         accounts = ((f"user:{user.id}", user.limited), (f"token:{token.id}", token.limited))
         put = object.__setattr__  # it is frozen from here on
         put(self, "limited", tuple(name for name, limited in accounts if limited))
-        put(self, "unlimited", tuple(name for name, limited in accounts if not limited))
         put(self, "subjects", (f"token:{token.id}", f"user:{user.id}", f"group:{user.group}"))
 
 

@@ -61,10 +61,7 @@ def receipt(entry: Entry, *, is_booked: bool, for_admin: bool) -> dict[str, obje
         "channel_ratio": decimal(entry.channel_ratio, RATIO_ONE),
         "cost": _money(entry.cost),
         "charged": _money(entry.charged),
-        "charges": [
-            {"account": charge.account, **_money(charge.amount), "leased": charge.leased}
-            for charge in entry.charges
-        ],
+        "charges": [{"account": charge.account, **_money(charge.amount)} for charge in entry.charges],
         "timing": {"first_byte_ms": entry.first_byte_ms, "total_ms": entry.total_ms},
         "flags": list(entry.flags),
     }

@@ -54,9 +54,9 @@ async def work(folder: Path, requests: int) -> None:
         account = f"user:{user.id}"
         async with Ledger(parts.store, folder, "power") as ledger:
             for number in range(requests):
-                reservation = ledger.reserve_now((account,), (), 100)
+                reservation = ledger.reserve_now((account,), 100)
                 if reservation is None:
-                    reservation = await ledger.reserve((account,), (), 100, {})
+                    reservation = await ledger.reserve((account,), 100, {})
                 charges = ledger.charge_now(reservation, number % 90)
                 written = asyncio.Event()
                 ledger.write(entry(number, user.id, charges), written.set)

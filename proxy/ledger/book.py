@@ -37,14 +37,13 @@ class Account:
 
 
 class Reservation:
-    """What one request has set aside: `amount` of each account in `held`. `unlimited` ones are only noted."""
+    """What one request has set aside: `amount` of each account in `held`."""
 
-    __slots__ = ("amount", "held", "is_open", "unlimited")
+    __slots__ = ("amount", "held", "is_open")
 
-    def __init__(self, amount: int, held: Sequence[Account], unlimited: Sequence[str]) -> None:
+    def __init__(self, amount: int, held: Sequence[Account]) -> None:
         self.amount = amount
         self.held = held
-        self.unlimited = unlimited
         self.is_open = True
 
 
@@ -61,18 +60,16 @@ class Book:
             found = self._accounts[name] = Account(name)
         return found
 
-    def reserve(
-        self, limited: Sequence[str], unlimited: Sequence[str], amount: int, now: float
-    ) -> Reservation | Account:
+    def reserve(self, names: Sequence[str], amount: int, now: float) -> Reservation | Account:
         """Set an amount aside on every account, or on none: then the one that has too little is returned."""
-        accounts = [self.account(name) for name in limited]
+        accounts = [self.account(name) for name in names]
         for account in accounts:
             if account.left - account.held < amount:
                 return account
         for account in accounts:
             account.held += amount
             account.used_at = now
-        return Reservation(amount, accounts, unlimited)
+        return Reservation(amount, accounts)
 
     def missing(self, reservation: Reservation, cost: int) -> list[tuple[Account, int]]:
         """Return the accounts whose lease cannot bear this cost, and by how much."""
@@ -91,9 +88,7 @@ class Book:
         for account in reservation.held:
             given = min(cost, account.free)
             account.left -= given
-            charges.append(Charge(account.name, given, True))
-        for name in reservation.unlimited:
-            charges.append(Charge(name, cost, False))
+            charges.append(Charge(account.name, given))
         return tuple(charges)
 
     def cancel(self, reservation: Reservation) -> None:

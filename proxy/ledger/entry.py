@@ -34,11 +34,10 @@ class Counts(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 class Charge(msgspec.Struct, frozen=True, array_like=True):
-    """What one account gave for a request. `leased`: out of a lease; else the account is unlimited."""
+    """What one limited account gave for a request, out of its lease."""
 
     account: str
     amount: int
-    leased: bool
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):

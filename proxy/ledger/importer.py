@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -111,14 +112,15 @@ async def _recover(store: Store, journal: DeadJournal) -> int:
 
 
 def _sums(entries: Sequence[Entry]) -> dict[str, tuple[int, int]]:
-    """What each account gave in all these, out of its lease and without one."""
-    sums: dict[str, tuple[int, int]] = {}
+    """What each account gave in all these: limited ones out of a lease, a caller's unlimited ones without."""
+    leased: Counter[str] = Counter()
+    other: Counter[str] = Counter()
     for entry in entries:
-        for charge in entry.charges:
-            leased, other = sums.get(charge.account, (0, 0))
-            if charge.leased:
-                leased += charge.amount
-            else:
-                other += charge.amount
-            sums[charge.account] = leased, other
-    return {name: pair for name, pair in sums.items() if any(pair)}
+        if not entry.cost:
+            continue
+        limited = {charge.account: charge.amount for charge in entry.charges}
+        leased.update(limited)
+        for name in (f"user:{entry.user_id}", f"token:{entry.token_id}"):
+            if name not in limited:
+                other[name] += entry.cost
+    return {name: (leased[name], other[name]) for name in leased.keys() | other.keys()}

@@ -34,6 +34,7 @@ _LEASE_REQUESTS = 16
 
 _REFUSED_S = 0.2
 _MOST_WAITING = 100_000
+_NOTHING_HELD = Reservation(0, ())
 
 
 class Ledger:
@@ -95,29 +96,27 @@ class Ledger:
         """Why nothing that costs money can be served now; empty if it can."""
         return self._problem
 
-    def reserve_now(
-        self, limited: Sequence[str], unlimited: Sequence[str], amount: int
-    ) -> Reservation | None:
-        """Set an amount aside if the leases at hand allow it. Raises GatewayError 503."""
-        self._check()
-        found = self._book.reserve(limited, unlimited, amount, time.monotonic())
+    def reserve_now(self, names: Sequence[str], amount: int) -> Reservation | None:
+        """Set an amount aside on each of these accounts, if the leases at hand allow it. Raises GatewayError 503.
+
+        Without any name it is only asked whether something that costs may be served.
+        """
+        if self._problem or len(self._waiting) >= _MOST_WAITING:
+            raise unavailable()
+        found = self._book.reserve(names, amount, time.monotonic()) if names else _NOTHING_HELD
         return found if isinstance(found, Reservation) else None
 
     async def reserve(
-        self,
-        limited: Sequence[str],
-        unlimited: Sequence[str],
-        amount: int,
-        budgets: Mapping[str, int],
+        self, names: Sequence[str], amount: int, budgets: Mapping[str, int]
     ) -> Reservation | str:
         """Set an amount aside, taking larger leases; returns the account that has not so much.
 
-        `budgets` are those among `limited` that begin with their period, and what they begin with. Raises
+        `budgets` are those among the names that begin with their period, and what they begin with. Raises
         GatewayError 503 where the database cannot be asked.
         """
         async with self._leasing:
             while True:
-                found = self._book.reserve(limited, unlimited, amount, time.monotonic())
+                found = self._book.reserve(names, amount, time.monotonic())
                 if isinstance(found, Reservation):
                     return found
                 if not await self._extend(found, amount - found.free, amount * _LEASE_REQUESTS, budgets):
@@ -125,12 +124,15 @@ class Ledger:
 
     def cancel(self, reservation: Reservation) -> None:
         """The request costs nothing."""
-        self._book.cancel(reservation)
+        if reservation is not _NOTHING_HELD:
+            self._book.cancel(reservation)
 
     # When the answer ends.
 
     def charge_now(self, reservation: Reservation, cost: int) -> tuple[Charge, ...] | None:
         """End a reservation with what the request cost; None if `charge` has to ask for more."""
+        if reservation is _NOTHING_HELD:
+            return ()
         if self._book.missing(reservation, cost):
             return None
         return self._book.settle(reservation, cost)
@@ -268,10 +270,6 @@ class Ledger:
         account.left += taken
         account.used_at = time.monotonic()
         return taken
-
-    def _check(self) -> None:
-        if self._problem or len(self._waiting) >= _MOST_WAITING:
-            raise unavailable()
 
     def _fail(self, exc: Exception) -> None:
         if not self._problem:

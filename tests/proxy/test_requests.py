@@ -38,7 +38,7 @@ def made(at_s=NOON, **fields):
 FULL = {
     "channel_id": None, "first_byte_ms": None, "status": 502, "error_type": "fault", "problem": "cut: 端 🦆",
     "answered_by": "cache", "flags": ("usage_twice", "negative_usage"), "group_ratio": 1_500_000,
-    "charges": (Charge("user:1", 7, True), Charge("day:token:2:20261124", 7, False)), "channel_ratio": 1,
+    "charges": (Charge("user:1", 7), Charge("day:token:2:20261124", 7)), "channel_ratio": 1,
     "counts": Counts(*range(1, 13)), "stream": False, "cost": 2**53 + 1, "charged": 2**62,
 }  # fmt: skip
 

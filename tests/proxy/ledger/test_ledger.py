@@ -30,8 +30,8 @@ async def opened(folder, url="", balance=1000):
 
 
 async def reserve(ledger, amount):
-    found = ledger.reserve_now((NAME,), (), amount)
-    return found or await ledger.reserve((NAME,), (), amount, {})
+    found = ledger.reserve_now((NAME,), amount)
+    return found or await ledger.reserve((NAME,), amount, {})
 
 
 async def spend(ledger, number, cost, reserved=None):
@@ -156,7 +156,7 @@ async def test_while_the_database_is_away_running_requests_end_and_new_ones_wait
 
             await until(is_noticed)
             with pytest.raises(GatewayError) as caught:
-                ledger.reserve_now((NAME,), (), 1)
+                ledger.reserve_now((NAME,), 1)
             assert (caught.value.status, caught.value.code) == (503, "ledger_unavailable")
             assert "127.0.0.1" not in caught.value.message
             assert ledger.pending(entry(3).request_id).cost == 3
@@ -185,7 +185,7 @@ async def test_a_full_disk_stops_what_costs_and_loses_nothing(tmp_path):
                     ledger.write(entry(number, ledger.charge_now(reservation, number), number), written.set)
                     assert written.is_set()
                 with pytest.raises(GatewayError) as caught:
-                    ledger.reserve_now((NAME,), (), 1)
+                    ledger.reserve_now((NAME,), 1)
                 assert caught.value.status == 503
                 assert ledger.pending(entry(5).request_id).cost == 5
                 await asyncio.sleep(0.5)

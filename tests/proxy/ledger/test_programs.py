@@ -58,8 +58,8 @@ class Programs(RuleBasedStateMachine):
         return self.life, self.run(self._reserve(amount))
 
     async def _reserve(self, amount):
-        found = self.ledger.reserve_now(LIMITED, (), amount)
-        return found or await self.ledger.reserve(LIMITED, (), amount, {BUDGET: FIRST[BUDGET]})
+        found = self.ledger.reserve_now(LIMITED, amount)
+        return found or await self.ledger.reserve(LIMITED, amount, {BUDGET: FIRST[BUDGET]})
 
     @rule(made=consumes(reservations), cost=st.integers(0, 500))
     def settle(self, made, cost):
