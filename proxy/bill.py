@@ -32,6 +32,7 @@ from .transfer import Transfer
 _NOTHING = Measured(Counts(), "none")
 _MOST_KNOWN = 10_000
 _NO_STREAM = EventCount()
+_NO_PRICE = Price("")
 
 
 class Billing:
@@ -62,7 +63,7 @@ class Billing:
         """Let a request in. Raises GatewayError: 429 over a limit, 402 where the money does not suffice."""
         snapshot = self._live.snapshot
         principal = bill.begin(snapshot, asked, form_bytes)
-        prices = [snapshot.price(asked.model, channel) for channel in candidates]
+        prices = [bill.price_of(channel) for channel in candidates]
         limits = snapshot.limits
         if not (limits or principal.limited):
             bill.reservation = self.ledger.reserve_now((), 0)
@@ -99,8 +100,9 @@ class Bill:
     """What one request owes. Exactly one of `settle` and `close` ends it."""
 
     __slots__ = (
-        "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_meter", "_principal", "_record",
-        "_size", "_snapshot", "group_ratio", "is_ended", "reservation", "ticket", "tokens",
+        "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_meter", "_price", "_priced",
+        "_principal", "_record", "_size", "_snapshot", "group_ratio", "is_ended", "reservation", "ticket",
+        "tokens",
     )  # fmt: skip
 
     def __init__(self, billing: Billing, snapshot: Snapshot, record: Record, address: str) -> None:
@@ -114,6 +116,8 @@ class Bill:
         self._size = 0
         self._chosen: UsableChannel | None = None
         self._channel_ticket: Ticket | None = None
+        self._priced: UsableChannel | None = None
+        self._price = _NO_PRICE
         self._meter: EventCount | TextCount = _NO_STREAM
         self.reservation: Reservation | None = None
         self.ticket: Ticket | None = None
@@ -156,7 +160,7 @@ class Bill:
         if measured is not None:
             if self._record.stream and len(self._billing.reporters) < _MOST_KNOWN:
                 self._billing.reporters.add(self._route())
-            owed = self._price(measured)
+            owed = self._owed(measured)
             charges = self._charge_now(owed)
             if charges is not None:
                 self._write(answer, measured, owed, charges, then)
@@ -176,21 +180,24 @@ class Bill:
         """The same, where something has to be counted here, or a lease to be enlarged."""
         measured = reported(seen, transfer.usage) or await counted(seen, transfer.usage)
         self._record.usage = _usage(measured.counts)
-        owed = self._price(measured)
+        owed = self._owed(measured)
         charges = self._charge_now(owed)
         if charges is None:
             assert self.reservation is not None
             charges = await self._billing.ledger.charge(self.reservation, owed)
         self._write(answer, measured, owed, charges, then)
 
-    def _price(self, measured: Measured) -> int:
+    def _owed(self, measured: Measured) -> int:
         chosen = self._chosen
         assert chosen is not None
-        price = self._price_of(chosen)
+        price = self.price_of(chosen)
         return cost(measured.counts, price, self.group_ratio, chosen.row.ratio)
 
-    def _price_of(self, chosen: UsableChannel) -> Price:
-        return self._snapshot.price(self._record.model, chosen)
+    def price_of(self, channel: UsableChannel) -> Price:
+        """Return what the model costs there, as at admission. Raises GatewayError if it has no price."""
+        if channel is not self._priced:
+            self._priced, self._price = channel, self._snapshot.price(self._record.model, channel)
+        return self._price
 
     def _charge_now(self, owed: int) -> tuple[Charge, ...] | None:
         assert self.reservation is not None
@@ -230,9 +237,9 @@ class Bill:
             measured.source,
             owed,
             min([charge.amount for charge in charges]) if charges else owed,
-            self._price_of(chosen).name if chosen is not None else "",
-            _ms(first - record.received_at) if first is not None else None,
-            _ms(time.monotonic() - record.received_at),
+            self.price_of(chosen).name if chosen is not None else "",
+            int(1000 * (first - record.received_at)) if first is not None else None,
+            int(1000 * (time.monotonic() - record.received_at)),
             record.attempts,
             self._address,
             record.error_type,
@@ -285,10 +292,6 @@ class Bill:
 
 def _nobody_waits() -> None:
     pass
-
-
-def _ms(seconds: float) -> int:
-    return int(seconds * 1000)
 
 
 def _usage(counts: Counts) -> Usage:

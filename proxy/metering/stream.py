@@ -10,16 +10,22 @@ import re
 import orjson
 
 _NAMES = rb"content|reasoning_content|reasoning|refusal|text|arguments|partial_json|delta"
-_FILLED = re.compile(rb'"(?:%b)"\s*:\s*"[^"]' % _NAMES)
 _TEXT = re.compile(rb'"(?:%b)"\s*:\s*("(?:[^"\\]|\\.)+")' % _NAMES)
-_CARRIED_BYTES = 32
+_KEYS = [
+    (b'%b":%b"' % (name, space), b'%b":%b""' % (name, space))
+    for name in (b"content", b"text", b"delta", b"arguments")
+    for space in (b"", b" ")
+]
+"""Keys of a piece of an answer, and the same with nothing in it; `reasoning_content` ends like `content`."""
+
 _MOST_CARRIED = 256 * 1024
 
 
 class EventCount:
     """Counts the events that bring something: for a provider that says what it used when its stream ends.
 
-    Models send a token an event, most of them; asked for only where the stream is broken off.
+    Models send a token an event, most of them; asked for only where the stream is broken off. Looks for a few
+    keys, since this runs for every stream: a regular expression would cost ten times as much.
     """
 
     __slots__ = ("_carried", "events")
@@ -32,11 +38,13 @@ class EventCount:
     def add(self, data: bytes) -> None:
         """Take what comes next."""
         data = self._carried + data
-        last = 0
-        for match in _FILLED.finditer(data):
-            self.events += 1
-            last = match.end()
-        self._carried = data[max(last, len(data) - _CARRIED_BYTES) :]
+        end = data.rfind(b"\n") + 1
+        self._carried = data[end:]
+        lines = data[:end]
+        for key, empty in _KEYS:
+            found = lines.count(key)
+            if found:
+                self.events += found - lines.count(empty)
 
 
 class TextCount:
