@@ -89,12 +89,13 @@ def _mp3(head: bytes, size: int) -> int | None:
 
 def _m4a(head: bytes, size: int) -> int | None:
     at = head.find(b"mvhd") if head[4:8] == b"ftyp" else -1
-    if at < 0 or at + 32 > len(head):
+    if at < 0 or at + 36 > len(head):
         return None
-    long = head[at + 4] == 1
     scale: int
     length: int
-    scale, length = unpack_from(">IQ" if long else ">II", head, at + (24 if long else 16))
+    scale, length = (
+        unpack_from(">IQ", head, at + 24) if head[at + 4] == 1 else unpack_from(">II", head, at + 16)
+    )
     return -(-length * 1000 // scale) if scale and length < 2**50 else None
 
 

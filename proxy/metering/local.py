@@ -15,8 +15,8 @@ import msgspec
 from ...plugins import Json, Usage
 from ..ledger.entry import Counts
 from .audio import file_in_form, milliseconds
-from .report import CHATS, LISTENERS, PAINTERS, Measured, Seen, Sent, checked, with_doubts, with_images
 from .pictures import picture_tokens
+from .report import CHATS, LISTENERS, PAINTERS, Measured, Seen, Sent, checked, with_doubts, with_images
 from .stream import EventCount, StreamMeter
 from .text import parsed, prompt_of, said_in
 from .tokenizer import count_tokens

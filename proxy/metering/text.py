@@ -162,7 +162,7 @@ def _responses(prompt: Prompt, tree: Json) -> None:
     prompt.add(tree.get("input"))
     for item in _objects(tree.get("input")):
         prompt.tokens += PER_MESSAGE
-        for name in ("role", "name", "arguments", "output"):
+        for name in ("role", "name", "arguments"):
             prompt.add(item.get(name))
         _content(prompt, item.get("content"))
         _content(prompt, item.get("output"))

@@ -5,7 +5,7 @@ import json
 import random
 
 _rng = random.Random(5)
-_WORDS = "amber brook candle drift ember fjord glade harbor island juniper kettle lantern meadow".split()
+_WORDS = ["amber", "brook", "candle", "drift", "ember", "fjord", "glade", "harbor", "island", "juniper"]
 
 ENGLISH = """The harbour wakes before the town does. By five the first boats have already come back, and
 the gulls follow them in a long white argument that nobody wins. An old woman sells coffee from a hatch in
@@ -24,18 +24,20 @@ CHINESE = """清晨的港口比小镇醒得更早。五点钟，第一批渔船�
 有一年春天还带来了一架钢琴。船长说：“它的音不会准的。”果然不准，可是每天晚上还是有人弹。
 大语言模型的计费通常按照词元数量计算，输入与输出的单价不同，缓存命中的部分可以享受折扣。"""
 
-CHINESE_MIXED = """请帮我把下面这段 Python 代码改成异步的：先用 aiohttp 建立 ClientSession，然后并发请求 20 个 URL，
-超时时间设为 30 秒。如果返回 429，就等待 Retry-After 里给出的秒数再重试，最多 3 次。结果写进 result.json，
+CHINESE_MIXED = """请帮我把下面这段 Python 代码改成异步的：先用 aiohttp 建立
+ClientSession，然后并发请求 20 个 URL，超时时间设为 30 秒。
+如果返回 429，就等待 Retry-After 里给出的秒数再重试，最多 3 次。结果写进 result.json，
 字段包括 url、status、latency_ms。谢谢！"""
 
 JAPANESE = """港は町より先に目を覚ます。五時には最初の船がもう戻っていて、カモメがにぎやかについてくる。
 壁の小窓でコーヒーを売るおばあさんは、値段を書いたことが一度もない。それでも間違える人はいない。"""
 
-KOREAN = """항구는 마을보다 먼저 깨어난다. 다섯 시가 되면 첫 배가 벌써 돌아와 있고 갈매기들이 시끄럽게 따라온다.
-벽에 난 작은 창에서 커피를 파는 할머니는 값을 적어 둔 적이 없지만 잘못 내는 사람도 없다."""
+KOREAN = """항구는 마을보다 먼저 깨어난다. 다섯 시가 되면 첫 배가 벌써 돌아와 있고 갈매기들이 시끄럽게
+따라온다. 벽에 난 작은 창에서 커피를 파는 할머니는 값을 적어 둔 적이 없지만 잘못 내는 사람도 없다."""
 
-RUSSIAN = """Гавань просыпается раньше города. К пяти часам первые лодки уже вернулись, и чайки тянутся за ними
-длинным белым спором, в котором никто не побеждает. Старая женщина продаёт кофе из окошка в стене."""
+RUSSIAN = """Гавань просыпается раньше города. К пяти часам первые лодки уже вернулись, и чайки
+тянутся за ними длинным белым спором, в котором никто не побеждает.
+Старая женщина продаёт кофе из окошка в стене."""
 
 GERMAN = """Der Hafen erwacht vor der Stadt. Um fünf sind die ersten Boote schon zurück, und die Möwen folgen
 ihnen in einem langen weißen Streit, den niemand gewinnt. Donnerstags bringt die Fähre Briefe und Pakete, und
