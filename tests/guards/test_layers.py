@@ -15,13 +15,12 @@ FLOORS = {
     "errors": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
     "config": 1, "vault": 1, "snapshot": 4, "answer": 1, "inbound": 1, "endpoints": 1,
     "chain": 1, "events": 1,
-    # Money: what a request used and cost, and what may be spent.
-    "ledger": 0, "ledger.entry": 0, "ledger.book": 1, "ledger.journal": 0, "ledger.importer": 7,
-    "ledger.ledger": 8, "ledger.upkeep": 7,
-    "pricing": 1, "limits": 1, "receipts": 2, "account_pages": 5, "bill": 9,
-    "prices": 0, "prices.table": 2, "prices.amounts": 2, "prices.book": 3,
-    "metering": 0, "metering.audio": 0, "metering.pictures": 0, "metering.tokenizer": 0, "metering.stream": 0,
-    "metering.estimate": 2, "metering.measure": 1,
+    # Money: what a request used and cost.
+    "ledger.entry": 0, "ledger": 1, "pricing": 1,
+    "metering.audio": 0, "metering.pictures": 0, "metering.text": 0, "metering.tokenizer": 0,
+    "metering.stream": 1, "metering.estimate": 2, "metering.report": 2, "metering.local": 3, "metering.measure": 4,
+    "metering": 5,
+    "store.database": 0,
     # Decisions and input and output, each on its own.
     "logs": 2, "auth": 2, "routing": 5, "transfer": 2, "asked": 2, "upstream.connection": 2,
     # The store: the databases, what they have in common, statements by area.
