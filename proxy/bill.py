@@ -7,6 +7,7 @@ nobody served is written down too, and costs nothing.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 
@@ -21,9 +22,7 @@ from .ledger.entry import Charge, Counts, Entry
 from .ledger.ledger import Ledger
 from .limits import Limits, Ticket, budget_ends, budgets_of
 from .live import Live
-from .metering.estimate import estimate
-from .metering.measure import Measured, Seen, counted, reported
-from .metering.stream import EventCount, TextCount
+from .metering import EventCount, Measured, Seen, Sent, StreamMeter, TextCount, estimate, measure, provided
 from .pricing import RATIO_ONE, Price, cost
 from .snapshot import Snapshot, UsableChannel
 from .tasks import Owner
@@ -33,6 +32,8 @@ _NOTHING = Measured(Counts(), "none")
 _MOST_KNOWN = 10_000
 _NO_STREAM = EventCount()
 _NO_PRICE = Price("")
+_BYTES_PER_TOKEN = 2
+_FORM_HEAD_BYTES = 64 * 1024
 
 
 class Billing:
@@ -70,7 +71,9 @@ class Billing:
             return
         now = time.time()
         subjects = (*principal.subjects, f"model:{asked.model}")
-        most = estimate(asked.endpoint, asked.body, form_bytes, prices[0], self._completion_tokens)
+        most = bill.estimated = estimate(
+            asked.endpoint, asked.body, form_bytes, prices[0], self._completion_tokens
+        )
         bill.tokens = most.prompt_tokens + most.completion_tokens
         bill.ticket = self.limits.admit(limits, subjects, bill.tokens, now)
         amount = max(
@@ -101,8 +104,8 @@ class Bill:
 
     __slots__ = (
         "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_meter", "_price", "_priced",
-        "_principal", "_record", "_size", "_snapshot", "group_ratio", "is_ended", "reservation", "ticket",
-        "tokens",
+        "_principal", "_record", "_size", "_snapshot", "estimated", "group_ratio", "is_ended",
+        "reservation", "ticket", "tokens",
     )  # fmt: skip
 
     def __init__(self, billing: Billing, snapshot: Snapshot, record: Record, address: str) -> None:
@@ -118,10 +121,11 @@ class Bill:
         self._channel_ticket: Ticket | None = None
         self._priced: UsableChannel | None = None
         self._price = _NO_PRICE
-        self._meter: EventCount | TextCount = _NO_STREAM
+        self._meter: StreamMeter = _NO_STREAM
         self.reservation: Reservation | None = None
         self.ticket: Ticket | None = None
         self.tokens = 0
+        self.estimated: Counts | None = None
         self.group_ratio = RATIO_ONE
         self.is_ended = False
 
@@ -133,7 +137,7 @@ class Bill:
         self._size = len(asked.body.raw) if asked.body is not None else form_bytes or 0
         return self._principal
 
-    def attempt(self, chosen: UsableChannel, answer: Answer) -> EventCount | TextCount:
+    def attempt(self, chosen: UsableChannel, answer: Answer) -> StreamMeter:
         """A channel is about to be asked; returns what watches its stream. Raises UpstreamError RATE if it is
         at a limit of its own."""
         self._leave_channel()
@@ -155,8 +159,8 @@ class Bill:
     def settle(self, transfer: Transfer, answer: Answer, then: Callable[[], None]) -> None:
         """The request was served: have it measured, charged and written down, then call `then`."""
         self.is_ended = True
-        seen = self._seen(transfer)
-        measured = reported(seen, transfer.usage)
+        sent, seen = self._sent(), self._seen(transfer)
+        measured = provided(transfer.usage, sent, seen)
         if measured is not None:
             if self._record.stream and len(self._billing.reporters) < _MOST_KNOWN:
                 self._billing.reporters.add(self._route())
@@ -165,7 +169,8 @@ class Bill:
             if charges is not None:
                 self._write(answer, measured, owed, charges, then)
                 return
-        self._billing.owner.start(self._settle(transfer, answer, seen, then), "settlement")
+        work = self._settle(transfer.usage, sent, seen, measured, answer, then)
+        self._billing.owner.start(work, "settlement")
 
     def close(self) -> None:
         """The request was not served, or not by a provider: it costs nothing."""
@@ -176,10 +181,19 @@ class Bill:
         self._end_tickets(0)
         ledger.write(self._entry(_NOTHING, 0, ()), _nobody_waits)
 
-    async def _settle(self, transfer: Transfer, answer: Answer, seen: Seen, then: Callable[[], None]) -> None:
+    async def _settle(
+        self,
+        usage: Usage | None,
+        sent: Sent,
+        seen: Seen,
+        measured: Measured | None,
+        answer: Answer,
+        then: Callable[[], None],
+    ) -> None:
         """The same, where something has to be counted here, or a lease to be enlarged."""
-        measured = reported(seen, transfer.usage) or await counted(seen, transfer.usage)
-        self._record.usage = _usage(measured.counts)
+        if measured is None:
+            measured = await asyncio.to_thread(measure, usage, sent, seen)
+            self._record.usage = _usage(measured.counts)
         owed = self._owed(measured)
         charges = self._charge_now(owed)
         if charges is None:
@@ -251,22 +265,20 @@ class Bill:
             chosen.row.ratio if chosen is not None else RATIO_ONE,
         )
 
+    def _sent(self) -> Sent:
+        asked, chosen = self._asked, self._chosen
+        assert asked is not None and chosen is not None
+        estimated = self.estimated or Counts(self._size // _BYTES_PER_TOKEN)
+        model = chosen.upstream_model(asked.model)
+        if asked.form is not None:
+            head = bytes(asked.form.seen[:_FORM_HEAD_BYTES])
+            return Sent(asked.endpoint, model, b"", head, self._size, estimated)
+        raw = asked.body.raw if asked.body is not None else b""
+        return Sent(asked.endpoint, model, raw, estimated=estimated)
+
     def _seen(self, transfer: Transfer) -> Seen:
-        asked = self._asked
-        assert self._chosen is not None and asked is not None
-        body = asked.body
-        characters = 0
-        if asked.endpoint == "audio/speech" and body is not None:
-            characters = len(body.get("input", str) or "")
-        return Seen(
-            asked.endpoint,
-            self._chosen.upstream_model(asked.model),
-            body.raw if body is not None else b"",
-            self._size,
-            transfer.reply,
-            self._meter,
-            characters,
-        )
+        meter = self._meter if self._record.stream else None
+        return Seen(transfer.size, transfer.reply, meter, transfer.is_whole)
 
     def _route(self) -> tuple[int, str]:
         assert self._chosen is not None

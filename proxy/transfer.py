@@ -157,6 +157,16 @@ class Transfer:
         return self._response.status
 
     @property
+    def size(self) -> int:
+        """Bytes of the answer's body so far."""
+        return len(self.reply) or self._answer.bytes_sent
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of a good answer came."""
+        return self._last is not None
+
+    @property
     def has_begun(self) -> bool:
         """Whether the provider has begun a good answer, and did not fail before the client had some of it."""
         return 200 <= self._response.status < 300 and self.first_byte_at is not None and not self._failed

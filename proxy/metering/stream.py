@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from .text import Said, parsed, take_event
 
@@ -36,6 +37,9 @@ A quote inside JSON text is escaped, so these bytes are no text.
 
 class StreamMeter(ABC):
     """Fed with the pieces of one stream. `events` that have text were seen so far."""
+
+    needs_body: ClassVar[bool] = False
+    """Whether the request is to be counted too, when the stream has ended: then its body is kept."""
 
     __slots__ = ("_held", "_skips", "events")
 
@@ -142,6 +146,7 @@ class EventCount(StreamMeter):
 class TextCount(StreamMeter):
     """Keeps the text of a stream, for providers that are not known to report usage."""
 
+    needs_body = True
     __slots__ = ("said",)
 
     def __init__(self) -> None:
