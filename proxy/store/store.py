@@ -17,6 +17,7 @@ from ..records import ChannelRow, Token, User
 from ..vault import Vault
 from .accounts import Accounts, State, open_account
 from .changes import StoreError, bump, change, insert
+from .codes import Codes
 from .database import Clash, Database, Row, Values
 from .limits import LimitRows
 from .prices import Prices
@@ -32,6 +33,7 @@ class Store:
     def __init__(self, database: Database, vault: Vault, keep_days: int = 0) -> None:
         self.database = database
         self.accounts = Accounts(database)
+        self.codes = Codes(database)
         self.requests = Requests(database, keep_days)
         self.prices = Prices(database)
         self.limits = LimitRows(database)

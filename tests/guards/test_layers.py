@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = {
     # Values and small tools.
-    "errors": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
+    "errors": 0, "money": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
     "config": 1, "vault": 1, "snapshot": 1, "answer": 1, "inbound": 1, "endpoints": 1,
     "chain": 1, "events": 1,
     # Money: what a request used and cost.
@@ -22,7 +22,8 @@ FLOORS = {
     # The store: the databases, what they have in common, statements by area.
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
     "store.named": 1, "store.sqlite": 1, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
-    "store.store": 2, "store.open": 3,
+    "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.audit": 3,
+    "store.store": 5, "store.open": 6,
     "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
     "store": 4, "upstream.pool": 3, "pages": 3, "playback": 3,
     "upstream.whole": 4, "live": 5, "access_log": 3,
