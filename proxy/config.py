@@ -96,7 +96,7 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What users get: new ones, those who were invited, and who invited them. Amounts as `10usd` or `unlimited`."""
+    """What new users may spend, and what an invitation gives to who was invited and who has invited."""
 
     new_user: str = "0"
     invited: str = "0"

@@ -34,7 +34,7 @@ def parse_quota(text: str) -> int:
 
 
 def parse_change(text: str) -> int:
-    """Read an amount that may be negative, `-5usd` or `-$5`, and not 0. Raises ValueError as `parse_quota`."""
+    """Read an amount that may be negative, `-5usd` or `-$5`, and not 0; else ValueError."""
     change = -parse_quota(text[1:]) if text.startswith("-") else parse_quota(text)
     if not change:
         raise ValueError(f"{text!r}: that changes nothing")
@@ -72,4 +72,5 @@ def show_ratio(ratio: int) -> str:
 def _times(number: str, factor: int) -> tuple[int, int]:
     """Multiply a decimal number exactly; returns the whole result, and what is left beside it."""
     whole, _, digits = number.partition(".")
-    return divmod(int(whole + digits) * factor, 10 ** len(digits))
+    one = int("1" + "0" * len(digits))
+    return divmod(int(whole + digits) * factor, one)

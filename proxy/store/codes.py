@@ -89,8 +89,8 @@ class Codes:
 
 async def _redeem(transaction: Transaction, code_hash: bytes, user_id: int, now: int) -> int:
     taken = await transaction.run(
-        "UPDATE codes SET status = :used, redeemed_at = :now, redeemed_by = :user_id WHERE code_hash = :code_hash"
-        " AND status = :enabled AND (expires_at IS NULL OR expires_at > :now)",
+        "UPDATE codes SET status = :used, redeemed_at = :now, redeemed_by = :user_id"
+        " WHERE code_hash = :code_hash AND status = :enabled AND (expires_at IS NULL OR expires_at > :now)",
         {"used": USED, "now": now, "user_id": user_id, "code_hash": code_hash, "enabled": ENABLED},
     )
     row = await transaction.one(

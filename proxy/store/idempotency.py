@@ -1,6 +1,6 @@
 """Do what must not happen twice once, whatever is asked for again: the first result is kept for a day.
 
-The row of a key is written in the transaction of the work, so that neither is there without the other, and its
+The row of a key is written in the transaction of the work, so that neither is there without the other. Its
 primary key lets one of several transactions win.
 """
 
@@ -28,8 +28,8 @@ class _Taken(Exception):
 async def once(database: Database, scope: str, key: str, body: object, now: int, work: Work) -> str:
     """Do the work in a transaction and return its result, or the result of the first time in a day.
 
-    Without a `key` it is simply done. `body`, which must be JSON, is all that makes two requests the same. Raises
-    StoreError for a key that was used for another body; work that fails leaves its key free.
+    Without a `key` it is simply done. `body`, which must be JSON, is all that makes two requests the same.
+    Raises StoreError for a key that was used for another body; work that fails leaves its key free.
     """
     if not key:
         async with database.transaction() as transaction:

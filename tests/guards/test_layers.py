@@ -22,7 +22,8 @@ FLOORS = {
     # The store: the databases, what they have in common, statements by area.
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
     "store.named": 1, "store.sqlite": 1, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
-    "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.audit": 3,
+    "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 3,
+    "prices.one_api": 3,
     "store.store": 5, "store.open": 6,
     "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
     "store": 4, "upstream.pool": 3, "pages": 3, "playback": 3,
@@ -40,9 +41,10 @@ FLOORS = {
     "relay": 7, "probe": 8, "exchange": 8, "lanes.fast": 9, "lanes.full": 9, "lanes": 10, "front": 11,
     "host": 12,
     # What people type.
-    "cli.command": 13, "cli.output": 13,
+    "cli.command": 13, "cli.output": 13, "cli.amounts": 13,
     "cli.plugins": 14, "cli.channel": 14, "cli.check": 14, "cli.conformance": 14, "cli.serve": 14,
-    "cli.token": 14, "cli.user": 14, "cli.named": 13, "cli.log": 14, "cli.usage": 14,
+    "cli.token": 14, "cli.user": 14, "cli.named": 13, "cli.log": 14, "cli.price": 14,
+    "cli.group": 14, "cli.limit": 14, "cli.code": 14, "cli.ledger": 14, "cli.usage": 14,
     "cli": 15,
 }  # fmt: skip
 """Floor of each module of proxy. A module imports only from floors below its own."""

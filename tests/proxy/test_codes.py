@@ -110,7 +110,8 @@ async def test_a_code_that_could_not_be_added_can_still_be_used(codes, user_id, 
 @pytest.mark.parametrize(
     "values",
     [
-        ("", 0, 1, None), ("", -5, 1, None), ("", 2**62, 1, None), ("", 1, 0, None), ("", 1, MOST_CODES + 1, None),
+        ("", 0, 1, None), ("", -5, 1, None), ("", 2**62, 1, None), ("", 1, 0, None),
+        ("", 1, MOST_CODES + 1, None),
         ("", 1, 1, NOW), ("x" * 192, 1, 1, None), ("a\0", 1, 1, None),
     ],
     ids=range(8),
