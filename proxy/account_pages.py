@@ -8,7 +8,6 @@ there, dates are ignored: clients take what was used from the limit, so it must 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import orjson
 
@@ -18,17 +17,11 @@ from .ledger.entry import Entry
 from .money import QUOTA_PER_DOLLAR
 from .receipts import decimal, dollars, receipt
 from .records import ROLE_ADMIN
+from .store.accounts import Accounts
 from .store.requests import Requests
 
 _UNLIMITED_DOLLARS = "100000000"
 """What One API shows where nothing is limited."""
-
-
-class Accounts(Protocol):
-    """Where balances are looked up."""
-
-    async def state(self, name: str) -> tuple[int | None, int, int, int]:
-        """Return balance (None: unlimited), what is leased, used and credited, in quota."""
 
 
 class AccountPages:
@@ -74,10 +67,13 @@ class AccountPages:
 
     async def _shown(self, principal: Principal) -> tuple[int | None, int]:
         """What is left (None: no limit) and what was used, of the account that is shown."""
+        used = 0
         for name in (f"token:{principal.token.id}", f"user:{principal.user.id}"):
-            balance, leased, used, _ = await self._accounts.state(name)
-            if balance is not None:
-                return balance + leased, used
+            state = await self._accounts.state(name)
+            if state is not None:
+                used = state.used
+                if state.remaining is not None:
+                    return state.remaining, used
         return None, used
 
 

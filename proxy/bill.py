@@ -24,7 +24,7 @@ from .live import Live
 from .metering.estimate import estimate
 from .metering.measure import Measured, Seen, counted, reported
 from .metering.stream import EventCount, TextCount
-from .pricing import cost
+from .pricing import RATIO_ONE, cost
 from .snapshot import Snapshot, UsableChannel
 from .tasks import Owner
 from .transfer import Transfer
@@ -98,8 +98,8 @@ class Bill:
     """What one request owes. Exactly one of `settle` and `close` ends it."""
 
     __slots__ = (
-        "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_principal", "_record", "_size", "_snapshot",
-        "is_ended", "reservation", "ticket", "tokens",
+        "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_meter", "_principal", "_record",
+        "_size", "_snapshot", "is_ended", "reservation", "ticket", "tokens",
     )  # fmt: skip
 
     def __init__(self, billing: Billing, snapshot: Snapshot, record: Record, address: str) -> None:
@@ -113,6 +113,7 @@ class Bill:
         self._size = 0
         self._chosen: UsableChannel | None = None
         self._channel_ticket: Ticket | None = None
+        self._meter: EventCount | TextCount = EventCount()
         self.reservation: Reservation | None = None
         self.ticket: Ticket | None = None
         self.tokens = 0
@@ -140,7 +141,8 @@ class Bill:
             self._channel_ticket = taken
         answer.notes = self._notes()
         known = self._billing.reporters
-        return EventCount() if not self._record.stream or self._route() in known else TextCount()
+        self._meter = EventCount() if not self._record.stream or self._route() in known else TextCount()
+        return self._meter
 
     def settle(self, transfer: Transfer, answer: Answer, then: Callable[[], None]) -> None:
         """The request was served: have it measured, charged and written down, then call `then`."""
@@ -221,6 +223,8 @@ class Bill:
             cost=owed,
             charged=min((charge.amount for charge in charges), default=0),
             price=self._snapshot.price(model, chosen).name if chosen is not None else "",
+            group_ratio=self._snapshot.group_ratio(self._principal.user.group),
+            channel_ratio=chosen.row.ratio if chosen is not None else RATIO_ONE,
             first_byte_ms=_ms(first - record.received_at) if first is not None else None,
             total_ms=_ms(time.monotonic() - record.received_at),
             attempts=record.attempts,
@@ -245,7 +249,7 @@ class Bill:
             body.raw if body is not None else b"",
             self._size,
             transfer.reply,
-            transfer.meter,
+            self._meter,
             characters,
         )
 

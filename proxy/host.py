@@ -34,7 +34,7 @@ from .live import Live
 from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
 from .relay import Relay
 from .snapshot import Snapshot
-from .store import Store, open_store
+from .store import Store, StoreError, open_store
 from .upstream import Upstream
 from .vault import Vault, hash_password, new_password, new_token_key, open_vault
 
@@ -119,7 +119,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             parts.store, parts.vault, parts.plugins.adapters, config.prices, demo=config.demo.enabled
         ) as live,
         Upkeep(parts.store),
-        Ledger(parts.store, config.data_dir, config.ledger.durability) as ledger,
+        Ledger(parts.store, config.data_dir, config.ledger.durability, config.ledger.flush_s) as ledger,
         Billing(live, ledger, config.ledger.completion_tokens) as billing,
         Upstream(config.upstream) as upstream,
         Credentials(upstream) as credentials,
@@ -138,7 +138,10 @@ async def first_start(parts: Opened) -> FirstStart | None:
     password, key = new_password(), new_token_key()
     now = int(time.time())
     hashed = await asyncio.to_thread(hash_password, password)
-    root = await parts.store.add_user(User(0, ROOT_NAME, ROLE_ROOT, DEFAULT_GROUP, ENABLED, now, hashed))
+    try:
+        root = await parts.store.add_user(User(0, ROOT_NAME, ROLE_ROOT, DEFAULT_GROUP, ENABLED, now, hashed))
+    except StoreError:
+        return None  # another gateway on the same database was first
     await parts.store.add_token(make_token(parts.vault, root, "first", key, now))
     return FirstStart(password, key)
 

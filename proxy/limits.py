@@ -1,8 +1,9 @@
 """Requests and tokens a minute, and requests at the same time, of whatever a limit is set for.
 
-Pure: the time comes in. A subject is `token:7`, `user:1`, `group:vip`, `model:gpt-4o` or `channel:3`; `token:*`
-stands for every token without a limit of its own, and so on. One process keeps its own count. The last minute is
-kept by seconds, and the oldest second counts whole, so that no span of 60 seconds ever has more than is allowed.
+Pure: the time comes in. A subject is `token:7`, `user:1`, `group:vip`, `model:gpt-4o` or `channel:3`;
+`token:*` stands for every token without a limit of its own, and so on. One process keeps its own count. The
+last minute is kept by seconds, and the oldest second counts whole, so that no span of 60 seconds ever has
+more than is allowed.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def limit_of(limits: Mapping[str, Limit], subject: str) -> Limit | None:
 
 
 def budgets_of(limits: Mapping[str, Limit], subjects: Sequence[str], now: float) -> dict[str, int]:
-    """Return the budgets of subjects in the current day and month (UTC), as accounts with what they begin with."""
+    """Return the budgets of subjects this day and month (UTC): accounts, and what they begin with."""
     budgets: dict[str, int] = {}
     for subject in subjects if limits else ():
         limit = limit_of(limits, subject)

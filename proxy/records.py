@@ -17,7 +17,7 @@ DEFAULT_GROUP = "default"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person or program with tokens. `password_hash` is empty where no password is set and login is impossible.
+    """A person or program with tokens. Without a password (`password_hash` is empty) nobody can log in.
 
     `limited`: what they may spend is the balance of the account `user:ID`.
     """

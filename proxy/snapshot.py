@@ -42,7 +42,7 @@ class Snapshot:
     limits: Mapping[str, Limit]
 
     def price(self, model: str, channel: UsableChannel) -> Price:
-        """Return what a model costs on a channel. Raises GatewayError where it has no price and must have one."""
+        """Return what a model costs on a channel. Raises GatewayError if it needs a price and has none."""
         price = self.prices.find(model, channel.upstream_model(model), channel.adapter.name)
         if price is None:
             raise GatewayError(

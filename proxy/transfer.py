@@ -87,9 +87,10 @@ class Transfer:
     """
 
     __slots__ = (
-        "_adapter", "_answer", "_call", "_dropped", "_ended", "_failed", "_filters", "_hooks", "_is_stream", "_last",
-        "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle", "_settled", "_size",
-        "_source", "_tail", "_take", "_translator", "_unsent", "cut", "first_byte_at", "meter", "reply", "usage",
+        "_adapter", "_answer", "_call", "_dropped", "_ended", "_failed", "_filters", "_hooks", "_is_stream",
+        "_last", "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle", "_settled",
+        "_size", "_source", "_tail", "_take", "_translator", "_unsent", "cut", "first_byte_at", "meter",
+        "reply", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -370,6 +371,8 @@ class Transfer:
             self._last = [step]
             if self._tail is not None and self._is_plain():
                 self._read_usage(self._tail)
+                if self.usage is None or not self.usage.completion_tokens:
+                    self._tail.flush()
             self._settle(self._go_on)
 
     def _go_on(self) -> None:

@@ -1,7 +1,7 @@
 """Write the shipped table of prices, from the package `genai-prices`: `python release/prices.py`.
 
-Run it where that package is installed, and nowhere else: the gateway itself does not need it. Of a model whose
-price depends on time the latest is taken, of one that depends on the size of a request the base.
+Run it where that package is installed, and nowhere else: the gateway itself does not need it. Of a model
+whose price depends on time the latest is taken, of one that depends on the size of a request the base.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python tests/kills.py --kills 100 --streams 50
 
 Clients ask without a pause, streamed and not, over a provider that answers each request with a usage of its
-own. The gateway is killed at random moments and started again on the same data. In the end every answer
-that a client received whole must be in the ledger exactly once, with exactly its tokens and cost; nothing may be
+own. The gateway is killed at random moments and started again on the same data. In the end every answer that
+a client received whole must be in the ledger exactly once, with exactly its tokens and cost; nothing may be
 there twice; and what the account lost must be the sum of what is written there.
 """
 
@@ -59,7 +59,8 @@ class Outcome:
 
     def __str__(self) -> str:
         return (
-            f"{self.kills} kills, {len(self.whole)} whole answers, {self.broken} broken off, {self.refused} refused; "
+            f"{self.kills} kills, {len(self.whole)} whole answers, {self.broken} broken off,"
+            f" {self.refused} refused; "
             f"ready again in {self.slowest_start_s:.2f} s at most; missing {len(self.missing)}, "
             f"wrong {len(self.wrong)}, double {len(self.double)}, violations {len(self.violations)}"
         )
@@ -183,8 +184,8 @@ class Kills:
         try:
             writer.write(
                 b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
-                b"content-type: application/json\r\nauthorization: Bearer sk-%b\r\ncontent-length: %d\r\n\r\n%b"
-                % (self._key.encode(), len(data), data)
+                b"content-type: application/json\r\nauthorization: Bearer sk-%b\r\n"
+                b"content-length: %d\r\n\r\n%b" % (self._key.encode(), len(data), data)
             )
             raw = b""
             async with asyncio.timeout(20):

@@ -2,10 +2,10 @@
 
     python tests/power_loss.py --requests 60 --points 1000
 
-A ledger with `durability = "power"` settles requests while strace records what it writes to files and when it
-syncs them. Then, for points between any two of these calls, the disk is made as a loss of power there could
-leave it: what was synced is there, of what was not, nothing, all, or some. On each such disk the database must
-be sound, the ledger must start, and every request that had been acknowledged must be booked, once.
+A ledger with `durability = "power"` settles requests while strace records what it writes to files and when
+it syncs them. Then, for points between any two of these calls, the disk is made as a loss of power there
+could leave it: what was synced is there, of what was not, nothing, all, or some. On each such disk the
+database must be sound, the ledger must start, and every request that had been acknowledged must be booked.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def entry(number: int, user_id: int, charges: object) -> Entry:
     """One request, ended."""
     cost = number % 90
     return Entry(
-        request_id(number), 1_764_000_000_000 + number, user_id, 1, "default", 1, "chat/completions", "m", "m", True,
-        200, Counts(cost, 0), "provider", cost, cost, "test", 1, 2, 1, "127.0.0.1", charges=charges,
+        request_id(number), 1_764_000_000_000 + number, user_id, 1, "default", 1, "chat", "m",
+        "m", True, 200, Counts(cost, 0), "provider", cost, cost, "test", 1, 2, 1, "::1", charges=charges,
     )  # fmt: skip
 
 
@@ -197,6 +197,7 @@ def _last_path(arguments: str) -> str:
 
 def trace(folder: Path, requests: int) -> list[tuple[str, str, int]]:
     """Run the work under strace; returns its calls in order."""
+    folder.mkdir()
     out = folder.parent / "trace"
     command = ["strace", "-f", "-y", "-xx", "-s", "2000000", "-e", f"trace={_TRACED}", "-o", str(out)]
     subprocess.run(
@@ -243,7 +244,6 @@ async def check(requests: int, points: int, seed: int) -> tuple[int, list[str]]:
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as base:
         root = Path(base, "data")
-        root.mkdir()
         calls = trace(root, requests)
         disk, looked, wrong = Disk(), 0, []
         chosen = set(rng.sample(range(len(calls)), min(points, len(calls))))

@@ -6,8 +6,8 @@ and removes everything.
 """
 
 import contextlib
+import ctypes
 import fcntl
-import getpass
 import os
 import pathlib
 import pwd
@@ -23,6 +23,7 @@ import time
 import pytest
 
 ROOT = os.geteuid() == 0
+PR_SET_PDEATHSIG = 1
 USER, PASSWORD = "gate", "never-in-a-log"
 
 
@@ -42,8 +43,16 @@ def quietly(command, **more):
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **more)
 
 
+def die_with_parent(number):
+    """Let the kernel send a signal when the thread that starts this program ends, however it does."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+
+
 class Server:
-    """A database server of one kind. `start` makes a folder the first time, and takes it up again later."""
+    """A database server of one kind. `start` makes a folder the first time, and takes it up again later.
+
+    What is committed survives `kill`, though not the machine: nothing is synced.
+    """
 
     program = ""
     database = ""
@@ -54,6 +63,8 @@ class Server:
         self.process = None
         # Short: the path of a Unix socket ends at 107 bytes.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="db-"))
+        if ROOT:
+            shutil.chown(self.folder, self.owner)
 
     def url(self, name=None, password=PASSWORD):
         return f"{self.scheme}://{USER}:{password}@127.0.0.1:{self.port}/{name or self.database}"
@@ -69,6 +80,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                preexec_fn=lambda: die_with_parent(self.stop_signal),
                 **self.become(),
             )
         end = time.monotonic() + 60
@@ -82,12 +94,21 @@ class Server:
             self.fill()
 
     def become(self):
-        return {}
+        """Neither server runs as root."""
+        if not ROOT:
+            return {}
+        return {"user": self.owner, "group": pwd.getpwnam(self.owner).pw_gid, "extra_groups": []}
 
     def kill(self):
-        """As a crash does it."""
+        """As a crash does it: with the processes of its own, which PostgreSQL would let finish."""
+        own = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         self.process.kill()
         self.process.wait()
+        for pid in map(int, own):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while any(os.path.exists(f"/proc/{pid}") for pid in own):
+            time.sleep(0.01)
 
     def stop(self):
         if self.process is not None and self.process.poll() is None:
@@ -101,20 +122,12 @@ class Server:
 
 class Postgres(Server):
     program, scheme, database = "postgres", "postgresql", "postgres"
+    owner = "postgres"
     stop_signal = signal.SIGINT  # the fast one; SIGTERM waits for clients
-
-    def become(self):
-        """PostgreSQL refuses root."""
-        if not ROOT:
-            return {}
-        return {"user": "postgres", "group": pwd.getpwnam("postgres").pw_gid, "extra_groups": []}
 
     def make(self):
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
-        if ROOT:
-            shutil.chown(self.folder, "postgres")
-            shutil.chown(secret, "postgres")
         quietly(
             [find("initdb"), "-D", f"{self.folder}/data", "-U", USER, "-A", "scram-sha-256",
              f"--pwfile={secret}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
@@ -122,7 +135,7 @@ class Postgres(Server):
         )  # fmt: skip
 
     def command(self):
-        quick = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=127.0.0.1")
+        quick = ("fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1")
         options = [part for option in quick for part in ("-c", option)]
         return [
             find("postgres"),
@@ -145,22 +158,20 @@ class Postgres(Server):
 
 class Mariadb(Server):
     program, scheme, database = "mariadbd", "mysql", "gate"
+    owner = "mysql"
 
     def base(self):
-        own = ["--user=mysql" if ROOT else f"--user={getpass.getuser()}"]
-        return ["--no-defaults", f"--datadir={self.folder}/data", *own, "--skip-name-resolve"]
+        return ["--no-defaults", f"--datadir={self.folder}/data", "--skip-name-resolve"]
 
     def make(self):
-        if ROOT:
-            shutil.chown(self.folder, "mysql")
         method = "--auth-root-authentication-method=normal"
-        quietly([find("mariadb-install-db"), *self.base(), method, "--skip-test-db"])
+        quietly([find("mariadb-install-db"), *self.base(), method, "--skip-test-db"], **self.become())
 
     def command(self):
         return [
             find("mariadbd"), *self.base(), f"--port={self.port}", "--bind-address=127.0.0.1",
             f"--socket={self.folder}/s", f"--pid-file={self.folder}/pid", "--skip-log-bin",
-            "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--sync-frm=OFF",
+            "--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--sync-frm=OFF",
             "--innodb-doublewrite=OFF", "--innodb-buffer-pool-size=64M", "--performance-schema=OFF",
         ]  # fmt: skip
 
@@ -245,6 +256,7 @@ def start_keeper(kind, path):
 
 def keep(kind, path):
     """Run a server as long as somebody is connected."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{path}.new")
         listener.listen(100)
@@ -255,6 +267,8 @@ def keep(kind, path):
             serve_keepers(listener, server.url("?"))
         finally:
             os.unlink(path)
+            if server.process is not None and server.process.poll() is not None:
+                print((server.folder / "log").read_text()[-5000:], file=sys.stderr)  # it has crashed
             server.stop()
 
 

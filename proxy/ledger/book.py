@@ -37,7 +37,7 @@ class Account:
 
 
 class Reservation:
-    """What one request has set aside: `amount` of each account in `held`; `unlimited` accounts are only noted."""
+    """What one request has set aside: `amount` of each account in `held`. `unlimited` ones are only noted."""
 
     __slots__ = ("amount", "held", "is_open", "unlimited")
 

@@ -71,7 +71,7 @@ class Journal:
         return self.position
 
     def make_room(self) -> None:
-        """Take space for the records to come. Raises OSError where the disk is full. May wait for the disk."""
+        """Take space for the records to come; may wait for the disk. Raises OSError where it is full."""
         if self._room_end - (self.position - self._base) < _LOW_BYTES:
             _allocate(self._file, self._room_end, _AHEAD_BYTES)
             self._room_end += _AHEAD_BYTES
@@ -82,7 +82,7 @@ class Journal:
             getattr(os, "fdatasync", os.fsync)(file)
 
     def imported(self, position: int) -> None:
-        """Everything up to here is in the database. A large file makes way for a new one, and goes when it can."""
+        """Everything up to here is in the database: files not needed any more go, a large one is closed."""
         if self.position - self._base > _FILE_BYTES:
             self._full.append(_Full(self.position, self._file, self._path))
             self._begin_file()

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 Durability = Literal["process", "power", "database"]
 
 FOLDER = "ledger"
-_EVERY_S = 0.2
+_AGAIN_S = 0.2
 _IDLE_S = 5.0
 _LEASE_REQUESTS = 16
 """A lease is made for about so many requests like the one that needs it."""
@@ -39,10 +39,13 @@ _MOST_WAITING = 100_000
 class Ledger:
     """The ledger of this gateway. An async context manager: entering it books what dead gateways left."""
 
-    def __init__(self, store: Store, data_dir: Path, durability: Durability) -> None:
+    def __init__(
+        self, store: Store, data_dir: Path, durability: Durability = "process", flush_s: float = 0.2
+    ) -> None:
         self._store = store
         self._folder = data_dir / FOLDER
         self._durability = durability
+        self._flush_s = flush_s
         self._book = Book()
         self._owner = Owner()
         self._leasing = asyncio.Lock()
@@ -109,8 +112,8 @@ class Ledger:
     ) -> Reservation | str:
         """Set an amount aside, taking larger leases; returns the account that has not so much.
 
-        `budgets` says what the accounts among `limited` hold that begin with their period. Raises GatewayError
-        503 where the database cannot be asked.
+        `budgets` are those among `limited` that begin with their period, and what they begin with. Raises
+        GatewayError 503 where the database cannot be asked.
         """
         async with self._leasing:
             while True:
@@ -187,7 +190,7 @@ class Ledger:
     async def _import_always(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(_EVERY_S):
+                async with asyncio.timeout(self._flush_s):
                     await self._ripe.wait()
             except TimeoutError:
                 pass
@@ -196,10 +199,10 @@ class Ledger:
                 await self._tick()
             except (OSError, DatabaseError, JournalError) as exc:
                 self._fail(exc)
-                await asyncio.sleep(_EVERY_S)
+                await asyncio.sleep(_AGAIN_S)
             except Exception:
                 log.exception("background work failed name=ledger")
-                await asyncio.sleep(_EVERY_S)
+                await asyncio.sleep(_AGAIN_S)
 
     async def _tick(self) -> None:
         self._write_again()

@@ -1,4 +1,4 @@
-"""What the ledger's tables need from time to time: tables of months, sums, retention, and the hourly proof."""
+"""What the ledger's tables need from time to time: months, sums, retention, and the hourly proof."""
 
 from __future__ import annotations
 

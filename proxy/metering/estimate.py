@@ -1,4 +1,4 @@
-"""What a request may use at most, from its top level alone: asked for every request whose money is limited."""
+"""What a request may use at most, from its top level alone: for every request whose money is limited."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _WORDS: frozenset[Endpoint] = frozenset({"chat/completions", "completions", "res
 def estimate(
     endpoint: Endpoint, body: JsonBody | None, form_bytes: int | None, price: Price, completion_tokens: int
 ) -> Counts:
-    """Return the most that a request should use; `completion_tokens` where neither it nor its model has a bound.
+    """Return the most that a request should use. Raises BodyError for a bound that no provider takes.
 
-    Raises BodyError for a bound that no provider takes.
+    `completion_tokens` are assumed where neither the request nor its model has a bound.
     """
     if body is None:
         return _form(endpoint, form_bytes or 0)

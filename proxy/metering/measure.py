@@ -168,6 +168,11 @@ def _completion(seen: Seen) -> tuple[int, bool]:
         meter = TextCount()
         meter.add(seen.reply)
         return count_tokens([meter.close()], seen.model)
-    if isinstance(seen.meter, EventCount):
-        return seen.meter.events, False
-    return count_tokens([seen.meter.close()], seen.model)
+    meter = seen.meter
+    if isinstance(meter, EventCount):
+        return meter.events, False
+    tokens, is_exact = count_tokens([meter.close()], seen.model)
+    # Most models send a token an event: where that is about what the estimate says, it is so.
+    if not is_exact and abs(tokens - meter.events) <= max(2, meter.events // 2):
+        tokens = meter.events
+    return tokens, is_exact

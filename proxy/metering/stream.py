@@ -40,13 +40,14 @@ class EventCount:
 
 
 class TextCount:
-    """Keeps the text of the answer, to be counted at its end: for a provider that may not say what it used."""
+    """Keeps an answer's text, to be counted at its end: for a provider that may not say what it used."""
 
-    __slots__ = ("_line", "texts")
+    __slots__ = ("_line", "events", "texts")
     needs_body = True
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.events = 0
         self._line = b""
 
     def add(self, data: bytes) -> None:
@@ -68,3 +69,4 @@ class TextCount:
                 self.texts.append(orjson.loads(match[1]))
             except orjson.JSONDecodeError:
                 continue
+            self.events += 1

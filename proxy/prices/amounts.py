@@ -1,4 +1,4 @@
-"""Prices as people write them, in dollars, exactly: per million tokens or characters, per call, second, image."""
+"""Prices as people write them, in dollars: per million tokens or characters, per call, second, image."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class PriceBook:
         return self._overrides
 
     def find(self, model: str, upstream_model: str, adapter: str) -> Price | None:
-        """Return the price of a request for `model` that a channel sends as `upstream_model`; None: refuse it.
+        """Return the price of a request for `model` that a channel sends as `upstream_model`; None: refuse.
 
         The operator's price for the client's name wins, then the one for the provider's name.
         """

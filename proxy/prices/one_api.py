@@ -1,7 +1,7 @@
 """One API's ratios as prices. Pure.
 
-A model's ratio of 1 is 2 dollars per million prompt tokens; its completion ratio multiplies that. Where none is
-stated, One API goes by the model's name, and so do we.
+A model's ratio of 1 is 2 dollars per million prompt tokens; its completion ratio multiplies that. Where none
+is stated, One API goes by the model's name, and so do we.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The shipped table of prices. Its file says where it is from, of which date, and under which licence.
 
-A name is looked up at the providers an adapter stands for, never at others': one model has different prices at
-different hosts. It is a model's own name, one of the other names it has there, or begins as that provider's
-names for the model do; the longest such beginning wins.
+A name is looked up at the providers an adapter stands for, never at others': one model has different prices
+at different hosts. It is a model's own name, one of the other names it has there, or begins as that
+provider's names for the model do; the longest such beginning wins.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _TRIES = 8
 
 
 class State(NamedTuple):
-    """An account. `balance` is what is free, None where unlimited; `leased` what gateways have taken of it."""
+    """An account. `balance` is what is free, None if unlimited; `leased` what gateways have taken of it."""
 
     balance: int | None
     leased: int
@@ -59,7 +59,7 @@ class Accounts:
     async def credit(
         self, name: str, amount: int, kind: str, note: str, actor: str, now: int, idem: str = ""
     ) -> None:
-        """Add to a balance, or take from it. Raises StoreError where it would go below zero, or is unlimited.
+        """Add to a balance, or take from it. Raises StoreError if it is unlimited or would go below zero.
 
         With an idempotency key `idem`, the same again changes nothing: see idempotency.py.
         """
@@ -83,11 +83,11 @@ class Accounts:
                     f"{name}: requests under way hold more than that; try again in a few seconds"
                 )
             done = await transaction.run(
-                "UPDATE accounts SET balance = :balance, credited = :credited WHERE name = :name AND used = :used"
-                " AND (balance = :was OR (balance IS NULL AND :is_unlimited = 1))",
+                "UPDATE accounts SET balance = :balance, credited = :credited WHERE name = :name"
+                " AND used = :used AND (balance = :was OR (balance IS NULL AND :is_unlimited = 1))",
                 {
-                    "name": name, "balance": free, "credited": state.used + (balance or 0), "used": state.used,
-                    "was": state.balance or 0, "is_unlimited": int(state.balance is None),
+                    "name": name, "balance": free, "used": state.used, "was": state.balance or 0,
+                    "credited": state.used + (balance or 0), "is_unlimited": int(state.balance is None),
                 },
             )  # fmt: skip
             if not done:
@@ -100,7 +100,8 @@ class Accounts:
         return [
             dict(row)
             for row in await self._database.all(
-                "SELECT amount, kind, note, actor, at FROM credits WHERE account = :name ORDER BY id DESC LIMIT :most",
+                "SELECT amount, kind, note, actor, at FROM credits WHERE account = :name"
+                " ORDER BY id DESC LIMIT :most",
                 {"name": name, "most": limit},
             )
         ]
@@ -108,7 +109,7 @@ class Accounts:
     # Leases.
 
     async def take(self, owner: str, name: str, least: int, most: int) -> int:
-        """Move up to `most` from a balance into the owner's lease; returns how much, 0 if not even `least`."""
+        """Move up to `most` from a balance into the owner's lease; returns how much, or 0 below `least`."""
         for _ in range(_TRIES):
             row = await self._database.one("SELECT balance FROM accounts WHERE name = :name", {"name": name})
             if row is None:
@@ -251,8 +252,8 @@ class Accounts:
                 lines.append(f"{name}: balance {state.balance}, leased {state.leased}: below zero")
             if state.credited != state.balance + state.leased + state.used:
                 lines.append(
-                    f"{name}: credited {state.credited} is not balance {state.balance} + leased {state.leased}"
-                    f" + used {state.used}"
+                    f"{name}: credited {state.credited} is not balance {state.balance}"
+                    f" + leased {state.leased} + used {state.used}"
                 )
         for row in await self._database.all(_STRAY_LEASES):
             lines.append(f"{row['account']}: {row['amount']} leased by {row['owner']}, which is no gateway")
@@ -296,11 +297,17 @@ _CREDIT_ROW = (
     "INSERT INTO credits (account, amount, kind, note, actor, at)"
     " VALUES (:account, :amount, :kind, :note, :actor, :at)"
 )
-_TAKE = "UPDATE accounts SET balance = balance - :amount WHERE name = :name AND (balance >= :amount OR balance IS NULL)"
+_TAKE = (
+    "UPDATE accounts SET balance = balance - :amount"
+    " WHERE name = :name AND (balance >= :amount OR balance IS NULL)"
+)
 _USE = "UPDATE accounts SET used = used + :amount WHERE name = :name"
 _USE_UNLIMITED = _USE + " AND balance IS NULL"
 _PUT_BACK = "UPDATE accounts SET balance = balance + :amount WHERE name = :name"
-_LESSEN = "UPDATE leases SET amount = amount - :amount WHERE owner = :owner AND account = :account AND amount >= :amount"
+_LESSEN = (
+    "UPDATE leases SET amount = amount - :amount"
+    " WHERE owner = :owner AND account = :account AND amount >= :amount"
+)
 _STATES = (
     "SELECT a.name, a.balance, a.used, a.credited,"
     " (SELECT COALESCE(SUM(l.amount), 0) FROM leases l WHERE l.account = a.name) AS leased FROM accounts a"

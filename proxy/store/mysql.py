@@ -23,7 +23,7 @@ from .database import (
     Values,
 )
 from .named import formatted, in_order
-from .server import ALONE_S, CONNECT_S, Link, ServerDatabase, number
+from .server import ALONE_S, Link, ServerDatabase, number
 from .upsert import insert
 
 _CLASHES = {1062, 1586, 1216, 1217, 1451, 1452}
@@ -181,8 +181,8 @@ async def open_mysql(address: Address) -> AsyncIterator[MySqlDatabase]:
     async def connect() -> Link:
         try:
             return MySqlLink(await _connected(address))
-        except (asyncmy.MySQLError, OSError, TimeoutError, ValueError) as exc:
-            raise Unavailable(str(exc.args[-1]) if exc.args else "no answer in time") from exc
+        except (asyncmy.MySQLError, OSError) as exc:
+            raise Unavailable(str(exc.args[-1]) if exc.args else type(exc).__name__) from exc
 
     database = MySqlDatabase(str(address), connect)
     try:
@@ -201,7 +201,6 @@ async def _connected(address: Address) -> asyncmy.Connection:
         database=address.name,
         charset="utf8mb4",
         autocommit=True,
-        connect_timeout=CONNECT_S,
         client_flag=CLIENT.FOUND_ROWS,
         init_command=_ISOLATION,
         conv=_CONVERSIONS,

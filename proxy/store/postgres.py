@@ -10,13 +10,15 @@ import asyncpg
 from .address import Address
 from .database import NO_VALUES, Clash, DatabaseError, Dialect, Row, Unavailable, Values
 from .named import in_order, numbered
-from .server import ALONE_S, CONNECT_S, Link, ServerDatabase, number
+from .server import ALONE_S, Link, ServerDatabase, number
 from .upsert import on_conflict
 
 _CLASHES = ("23503", "23505")
 _LOST = ("08", "57P")
 # Resources, interrupted, the system's errors, rolled back for another's sake, read-only, held by another.
 _LATER = (*_LOST, "53", "57", "58", "40", "25006", "55P03")
+
+_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 _LOCK_NUMBER = 0x63616E616C  # "canal"
 
@@ -97,7 +99,7 @@ class PostgresLink(Link):
         with self.deadline():
             try:
                 yield
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as exc:
+            except _ERRORS as exc:
                 raise self._mapped(exc) from exc
 
     def _mapped(self, exc: Exception) -> DatabaseError:
@@ -105,7 +107,8 @@ class PostgresLink(Link):
         text = str(exc.args[0]) if exc.args else type(exc).__name__  # the rest holds values
         if code in _CLASHES:
             return Clash(text)
-        if code.startswith(_LOST):
+        if code.startswith(_LOST) or isinstance(exc, asyncpg.InternalClientError):
+            # The latter as well: after a server's good-bye the driver may think that it is still asking.
             self.abort()
         return Unavailable(text) if code.startswith(_LATER) or not self.is_open else DatabaseError(text)
 
@@ -123,8 +126,8 @@ async def open_postgres(address: Address) -> AsyncIterator[PostgresDatabase]:
     async def connect() -> Link:
         try:
             return PostgresLink(await _connected(address))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as exc:
-            raise Unavailable(str(exc.args[-1]) if exc.args else "no answer in time") from exc
+        except _ERRORS as exc:
+            raise Unavailable(str(exc.args[-1]) if exc.args else type(exc).__name__) from exc
 
     database = PostgresDatabase(str(address), connect)
     try:
@@ -141,7 +144,6 @@ async def _connected(address: Address) -> asyncpg.Connection:
         password=address.password,
         database=address.name,
         ssl=address.tls_context(),
-        timeout=CONNECT_S,
         server_settings={"application_name": "canalgate"},
     )
     try:

@@ -145,10 +145,13 @@ class ServerDatabase(Database):
                 return link, True
             link.abort()
         try:
-            await asyncio.sleep(0)  # drivers connect with time limits, which need a task
-            return await self._connect(), False
-        except BaseException:
+            await asyncio.sleep(0)  # a time limit needs a task, see Link.deadline
+            async with asyncio.timeout(CONNECT_S):
+                return await self._connect(), False
+        except BaseException as exc:
             self._places.release()
+            if isinstance(exc, TimeoutError):
+                raise Unavailable("no answer in time") from exc
             raise
 
     def _give(self, link: Link) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import support
 from canalgate.proxy.host import make_token
-from support import STREAM_END, STREAM_HEAD, chunk, delta, json_answer
+from support import STREAM_END, STREAM_HEAD, chunk, delta, event, json_answer
 
 THOUGHT = "<think>why</think>so"
 

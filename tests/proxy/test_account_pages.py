@@ -8,6 +8,7 @@ from canalgate.proxy.endpoints import is_ours, match
 from canalgate.proxy.errors import GatewayError
 from canalgate.proxy.ledger.entry import Counts, Entry
 from canalgate.proxy.records import ENABLED, ROLE_ADMIN, ROLE_ROOT, ROLE_USER, Token, User
+from canalgate.proxy.store.accounts import State
 from canalgate.proxy.store.open import open_database
 from canalgate.proxy.store.requests import Requests
 
@@ -32,7 +33,7 @@ class Balances:
         self.states = states
 
     async def state(self, name):
-        return self.states.get(name.replace(":", "_"), UNLIMITED)
+        return State(*self.states.get(name.replace(":", "_"), UNLIMITED))
 
 
 def principal(token_id=2, role=ROLE_USER, user_id=1, expires_at=None):
