@@ -20,7 +20,7 @@ from .errors import budget_spent, insufficient_quota
 from .ledger.book import Reservation
 from .ledger.entry import Charge, Counts, Entry
 from .ledger.ledger import Ledger
-from .limits import Limits, Ticket, budget_ends, budgets_of
+from .limits import Limits, Ticket, budget_ends, budget_accounts
 from .live import Live
 from .metering import EventCount, Measured, Seen, Sent, StreamMeter, TextCount, estimate, measure, provided
 from .pricing import RATIO_ONE, Price, cost
@@ -80,7 +80,7 @@ class Billing:
             cost(most, price, bill.group_ratio, channel.row.ratio)
             for price, channel in zip(prices, candidates, strict=True)
         )
-        bill.reservation = await self._reserve(principal, budgets_of(limits, subjects, now), amount, now)
+        bill.reservation = await self._reserve(principal, budget_accounts(limits, subjects, now), amount, now)
 
     async def _reserve(
         self, principal: Principal, budgets: dict[str, int], amount: int, now: float

@@ -23,7 +23,7 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ..plugins import (
     Adapter,
@@ -71,7 +71,7 @@ class Source(Protocol):
 class Meter(Protocol):
     """What sees a stream pass by, in pieces of about two kilobytes."""
 
-    needs_body: bool
+    needs_body: ClassVar[bool]
     """Whether the request's body is looked at when the stream has ended."""
 
     def add(self, data: bytes) -> None:
