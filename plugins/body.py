@@ -72,6 +72,11 @@ class JsonBody:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
             raise BodyError(f"invalid value for {name!r}: {exc}", name) from exc
 
+    def part(self, name: str) -> bytes:
+        """Return the bytes of a top-level field as they were received; none if it is absent."""
+        value = self._fields.get(name)
+        return bytes(value) if value is not None else b""
+
     @property
     def tree(self) -> Json:
         """The whole body parsed, once. Read only: other attempts use it too."""
