@@ -18,9 +18,10 @@ RATIO_ONE = 1_000_000
 class Price(msgspec.Struct, frozen=True):
     """What a model costs, in pico-dollars for one token, call, second, image or character.
 
-    None: priced as the part it belongs to (`cached`, `cache_write`, `audio_prompt`, `image_prompt` as `prompt`;
-    `reasoning`, `audio_completion`, `image_completion` as `completion`). `name` says where it comes from and
-    of which version it is. `context` and `output` are the model's bounds in tokens, 0 where not known.
+    None: priced as the part it belongs to (`cached`, `cache_write`, `audio_prompt`, `image_prompt` as
+    `prompt`; `reasoning`, `audio_completion`, `image_completion` as `completion`). `name` says where it comes
+    from and of which version it is. `context` and `output` are the model's bounds in tokens, 0 where not
+    known.
     """
 
     name: str
