@@ -9,9 +9,11 @@ import msgspec
 
 from ..host import Opened
 from ..ledger.entry import Entry
+from ..prices.book import make_book
+from ..pricing import Price
 from ..receipts import dollars, explain, receipt
 from ..store import StoreError
-from ..store.requests import Filters, Requests
+from ..store.requests import Filters
 from .command import Commands, on_installation, row_id
 from .named import Names, names_of, seconds
 from .output import add_json_option, show
@@ -56,7 +58,7 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
         from_ms=int(time.time() - options.since) * 1000 if options.since is not None else None,
     )
     try:
-        found, cursor = await Requests(parts.store.database).page(filters, options.before, options.limit)
+        found, cursor = await parts.store.requests.page(filters, options.before, options.limit)
     except ValueError as exc:
         raise StoreError(f"--before {options.before!r}: {exc}") from exc
     show([_row(entry, names) for entry in found], options.json, "no requests")
@@ -65,7 +67,7 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
 
 
 async def _show(parts: Opened, options: argparse.Namespace) -> None:
-    entry = await Requests(parts.store.database).one(options.request_id)
+    entry = await parts.store.requests.one(options.request_id)
     if entry is None:
         raise StoreError(f"there is no request {options.request_id!r}")
     shown = receipt(entry, is_booked=True, for_admin=True)
@@ -74,7 +76,16 @@ async def _show(parts: Opened, options: argparse.Namespace) -> None:
         return
     show([{"what": name, "value": _text(value)} for name, value in shown.items()], False, "")
     print()
-    print("\n".join(explain(entry, None)))
+    print("\n".join(explain(entry, await _price(parts, entry))))
+
+
+async def _price(parts: Opened, entry: Entry) -> Price | None:
+    """Return the price a request had, if it is still the one in force."""
+    channel = await parts.store.channel(entry.channel_id) if entry.channel_id else None
+    adapter = channel.type if channel is not None else ""
+    book = make_book(parts.config.prices, await parts.store.prices.all())
+    price = book.find(entry.model, entry.upstream_model, adapter)
+    return price if price is not None and price.name == entry.price else None
 
 
 def _row(entry: Entry, names: Names) -> dict[str, object]:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from ..host import Opened
 from ..receipts import dollars
-from ..store.requests import Requests
 from ..store.rollups import SPANS, By, Span, Total
 from .command import Commands, on_installation
 from .named import Names, names_of, seconds
@@ -38,7 +37,7 @@ async def _usage(parts: Opened, options: argparse.Namespace) -> None:
     now, by = int(time.time()), _BY[options.by]
     span: Span = "hour" if options.since <= _MOST_HOURS_S else "day"
     first = max(0, now - options.since)
-    found = await Requests(parts.store.database).totals(
+    found = await parts.store.requests.totals(
         span, first - first % SPANS[span], now + _DAY_S, group_by=(by,), over_time=False
     )
     found.sort(key=lambda total: (-total.cost, -total.requests))
