@@ -108,7 +108,7 @@ def whole(amount: Decimal) -> int:
 
 
 def meant_by(match: Any) -> Iterator[tuple[str, str]]:
-    """Yield what says that a name means a model: a key of the row, and a text in lower case or an expression."""
+    """Yield what says that a name means a model: a key of the row, and a text or an expression."""
     for part in getattr(match, "or_", ()):
         yield from meant_by(part)
     for theirs, ours in KINDS.items():
