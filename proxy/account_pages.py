@@ -14,7 +14,7 @@ import orjson
 from .auth import Principal
 from .errors import GatewayError
 from .ledger.entry import Entry
-from .pricing import QUOTA_PER_DOLLAR
+from .money import QUOTA_PER_DOLLAR
 from .receipts import decimal, dollars, receipt
 from .records import ROLE_ADMIN
 from .store.accounts import Accounts

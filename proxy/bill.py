@@ -7,6 +7,7 @@ nobody served is written down too, and costs nothing.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 
@@ -19,11 +20,9 @@ from .errors import budget_spent, insufficient_quota
 from .ledger.book import Reservation
 from .ledger.entry import Charge, Counts, Entry
 from .ledger.ledger import Ledger
-from .limits import Limits, Ticket, budget_ends, budgets_of
+from .limits import Limits, Ticket, budget_ends, budget_accounts
 from .live import Live
-from .metering.estimate import estimate
-from .metering.measure import Measured, Seen, counted, reported
-from .metering.stream import EventCount, TextCount
+from .metering import EventCount, Measured, Seen, Sent, StreamMeter, TextCount, estimate, measure, provided
 from .pricing import RATIO_ONE, Price, cost
 from .snapshot import Snapshot, UsableChannel
 from .tasks import Owner
@@ -32,6 +31,9 @@ from .transfer import Transfer
 _NOTHING = Measured(Counts(), "none")
 _MOST_KNOWN = 10_000
 _NO_STREAM = EventCount()
+_NO_PRICE = Price("")
+_BYTES_PER_TOKEN = 2
+_FORM_HEAD_BYTES = 64 * 1024
 
 
 class Billing:
@@ -62,21 +64,23 @@ class Billing:
         """Let a request in. Raises GatewayError: 429 over a limit, 402 where the money does not suffice."""
         snapshot = self._live.snapshot
         principal = bill.begin(snapshot, asked, form_bytes)
-        prices = [snapshot.price(asked.model, channel) for channel in candidates]
+        prices = [bill.price_of(channel) for channel in candidates]
         limits = snapshot.limits
         if not (limits or principal.limited):
             bill.reservation = self.ledger.reserve_now((), 0)
             return
         now = time.time()
         subjects = (*principal.subjects, f"model:{asked.model}")
-        most = estimate(asked.endpoint, asked.body, form_bytes, prices[0], self._completion_tokens)
+        most = bill.estimated = estimate(
+            asked.endpoint, asked.body, form_bytes, prices[0], self._completion_tokens
+        )
         bill.tokens = most.prompt_tokens + most.completion_tokens
         bill.ticket = self.limits.admit(limits, subjects, bill.tokens, now)
         amount = max(
             cost(most, price, bill.group_ratio, channel.row.ratio)
             for price, channel in zip(prices, candidates, strict=True)
         )
-        bill.reservation = await self._reserve(principal, budgets_of(limits, subjects, now), amount, now)
+        bill.reservation = await self._reserve(principal, budget_accounts(limits, subjects, now), amount, now)
 
     async def _reserve(
         self, principal: Principal, budgets: dict[str, int], amount: int, now: float
@@ -99,8 +103,9 @@ class Bill:
     """What one request owes. Exactly one of `settle` and `close` ends it."""
 
     __slots__ = (
-        "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_meter", "_principal", "_record",
-        "_size", "_snapshot", "group_ratio", "is_ended", "reservation", "ticket", "tokens",
+        "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_meter", "_price", "_priced",
+        "_principal", "_record", "_size", "_snapshot", "estimated", "group_ratio", "is_ended",
+        "reservation", "ticket", "tokens",
     )  # fmt: skip
 
     def __init__(self, billing: Billing, snapshot: Snapshot, record: Record, address: str) -> None:
@@ -114,10 +119,13 @@ class Bill:
         self._size = 0
         self._chosen: UsableChannel | None = None
         self._channel_ticket: Ticket | None = None
-        self._meter: EventCount | TextCount = _NO_STREAM
+        self._priced: UsableChannel | None = None
+        self._price = _NO_PRICE
+        self._meter: StreamMeter = _NO_STREAM
         self.reservation: Reservation | None = None
         self.ticket: Ticket | None = None
         self.tokens = 0
+        self.estimated: Counts | None = None
         self.group_ratio = RATIO_ONE
         self.is_ended = False
 
@@ -129,7 +137,7 @@ class Bill:
         self._size = len(asked.body.raw) if asked.body is not None else form_bytes or 0
         return self._principal
 
-    def attempt(self, chosen: UsableChannel, answer: Answer) -> EventCount | TextCount:
+    def attempt(self, chosen: UsableChannel, answer: Answer) -> StreamMeter:
         """A channel is about to be asked; returns what watches its stream. Raises UpstreamError RATE if it is
         at a limit of its own."""
         self._leave_channel()
@@ -151,17 +159,18 @@ class Bill:
     def settle(self, transfer: Transfer, answer: Answer, then: Callable[[], None]) -> None:
         """The request was served: have it measured, charged and written down, then call `then`."""
         self.is_ended = True
-        seen = self._seen(transfer)
-        measured = reported(seen, transfer.usage)
+        sent, seen = self._sent(), self._seen(transfer)
+        measured = provided(transfer.usage, sent, seen)
         if measured is not None:
             if self._record.stream and len(self._billing.reporters) < _MOST_KNOWN:
                 self._billing.reporters.add(self._route())
-            owed = self._price(measured)
+            owed = self._owed(measured)
             charges = self._charge_now(owed)
             if charges is not None:
                 self._write(answer, measured, owed, charges, then)
                 return
-        self._billing.owner.start(self._settle(transfer, answer, seen, then), "settlement")
+        work = self._settle(transfer.usage, sent, seen, measured, answer, then)
+        self._billing.owner.start(work, "settlement")
 
     def close(self) -> None:
         """The request was not served, or not by a provider: it costs nothing."""
@@ -172,25 +181,37 @@ class Bill:
         self._end_tickets(0)
         ledger.write(self._entry(_NOTHING, 0, ()), _nobody_waits)
 
-    async def _settle(self, transfer: Transfer, answer: Answer, seen: Seen, then: Callable[[], None]) -> None:
+    async def _settle(
+        self,
+        usage: Usage | None,
+        sent: Sent,
+        seen: Seen,
+        measured: Measured | None,
+        answer: Answer,
+        then: Callable[[], None],
+    ) -> None:
         """The same, where something has to be counted here, or a lease to be enlarged."""
-        measured = reported(seen, transfer.usage) or await counted(seen, transfer.usage)
-        self._record.usage = _usage(measured.counts)
-        owed = self._price(measured)
+        if measured is None:
+            measured = await asyncio.to_thread(measure, usage, sent, seen)
+            self._record.usage = _usage(measured.counts)
+        owed = self._owed(measured)
         charges = self._charge_now(owed)
         if charges is None:
             assert self.reservation is not None
             charges = await self._billing.ledger.charge(self.reservation, owed)
         self._write(answer, measured, owed, charges, then)
 
-    def _price(self, measured: Measured) -> int:
+    def _owed(self, measured: Measured) -> int:
         chosen = self._chosen
         assert chosen is not None
-        price = self._price_of(chosen)
+        price = self.price_of(chosen)
         return cost(measured.counts, price, self.group_ratio, chosen.row.ratio)
 
-    def _price_of(self, chosen: UsableChannel) -> Price:
-        return self._snapshot.price(self._record.model, chosen)
+    def price_of(self, channel: UsableChannel) -> Price:
+        """Return what the model costs there, as at admission. Raises GatewayError if it has no price."""
+        if channel is not self._priced:
+            self._priced, self._price = channel, self._snapshot.price(self._record.model, channel)
+        return self._price
 
     def _charge_now(self, owed: int) -> tuple[Charge, ...] | None:
         assert self.reservation is not None
@@ -230,9 +251,9 @@ class Bill:
             measured.source,
             owed,
             min([charge.amount for charge in charges]) if charges else owed,
-            self._price_of(chosen).name if chosen is not None else "",
-            _ms(first - record.received_at) if first is not None else None,
-            _ms(time.monotonic() - record.received_at),
+            self.price_of(chosen).name if chosen is not None else "",
+            int(1000 * (first - record.received_at)) if first is not None else None,
+            int(1000 * (time.monotonic() - record.received_at)),
             record.attempts,
             self._address,
             record.error_type,
@@ -244,22 +265,20 @@ class Bill:
             chosen.row.ratio if chosen is not None else RATIO_ONE,
         )
 
+    def _sent(self) -> Sent:
+        asked, chosen = self._asked, self._chosen
+        assert asked is not None and chosen is not None
+        estimated = self.estimated or Counts(self._size // _BYTES_PER_TOKEN)
+        model = chosen.upstream_model(asked.model)
+        if asked.form is not None:
+            head = bytes(asked.form.seen[:_FORM_HEAD_BYTES])
+            return Sent(asked.endpoint, model, b"", head, self._size, estimated)
+        raw = asked.body.raw if asked.body is not None else b""
+        return Sent(asked.endpoint, model, raw, estimated=estimated)
+
     def _seen(self, transfer: Transfer) -> Seen:
-        asked = self._asked
-        assert self._chosen is not None and asked is not None
-        body = asked.body
-        characters = 0
-        if asked.endpoint == "audio/speech" and body is not None:
-            characters = len(body.get("input", str) or "")
-        return Seen(
-            asked.endpoint,
-            self._chosen.upstream_model(asked.model),
-            body.raw if body is not None else b"",
-            self._size,
-            transfer.reply,
-            self._meter,
-            characters,
-        )
+        meter = self._meter if self._record.stream else None
+        return Seen(transfer.size, transfer.reply, meter, transfer.is_whole)
 
     def _route(self) -> tuple[int, str]:
         assert self._chosen is not None
@@ -285,10 +304,6 @@ class Bill:
 
 def _nobody_waits() -> None:
     pass
-
-
-def _ms(seconds: float) -> int:
-    return int(seconds * 1000)
 
 
 def _usage(counts: Counts) -> Usage:

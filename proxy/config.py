@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from .errors import ConfigError
+from .money import parse_balance, parse_quota
 
 ENV_PREFIX = "CANALGATE_"
 CONFIG_ENV = "CANALGATE_CONFIG"
@@ -95,6 +96,14 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_completion: str = "0"
 
 
+class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What new users may spend, and what an invitation gives to who was invited and who has invited."""
+
+    new_user: str = "0"
+    invited: str = "0"
+    inviter: str = "0"
+
+
 class Demo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The channel that answers as long as there is no other."""
 
@@ -111,6 +120,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plugins: Plugins = Plugins()
     ledger: Ledger = Ledger()
     prices: Prices = Prices()
+    quota: Quota = Quota()
     demo: Demo = Demo()
 
     @property
@@ -283,6 +293,11 @@ def check(config: Config) -> None:
         raise ConfigError(f"ledger.flush_s = {config.ledger.flush_s}: expected a number above 0, 60 at most")
     if not 0 < config.ledger.completion_tokens < 2**31:
         raise ConfigError(f"ledger.completion_tokens = {config.ledger.completion_tokens}: expected 1 or more")
+    for name, read in (("new_user", parse_balance), ("invited", parse_quota), ("inviter", parse_quota)):
+        try:
+            read(getattr(config.quota, name))
+        except ValueError as exc:
+            raise ConfigError(f"quota.{name} = {exc}") from None
     if upstream.ca_file and not Path(upstream.ca_file).is_file():
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
     if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):

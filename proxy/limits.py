@@ -1,31 +1,46 @@
-"""Requests and tokens a minute, and requests at the same time, of whatever a limit is set for.
+"""How much a subject may use at once, in a minute, in a day and in a month.
 
-Pure: the time comes in. A subject is `token:7`, `user:1`, `group:vip`, `model:gpt-4o` or `channel:3`;
-`token:*` stands for every token without a limit of its own, and so on. One process keeps its own count. The
-last minute is kept by seconds, and the oldest second counts whole, so that no span of 60 seconds ever has
-more than is allowed.
+Pure, for one process: the clock comes in. A subject is a text like `token:7`, `user:1`, `group:vip`,
+`model:gpt-4o`, `channel:3`. One without a limit of its own has that of `token:*`, `user:*` and so on, each
+for itself. Money of a day or month is only named here; the ledger keeps it as an account.
+
+A minute is a ring of seconds, the running one and the sixty before it, with its sum at hand. So no sixty
+seconds ever see more than the limit, which neither a GCRA (a burst and its refill: twice the limit) nor two
+weighted buckets (an estimate) can promise, and the price is that a minute lasts up to 61 seconds.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
 from .errors import GatewayError
 
-MINUTE_S = 60
-_MOST_IDLE = 10_000
-_OWN = ("token", "user", "group")
-"""Kinds of subjects whose limits a client is told."""
+_SPAN_S = 61
+_LONG_AGO = -(1 << 62)
+_AGAIN_S = 1.0
+"""When a place among the concurrent requests may be free: nobody knows."""
+_DAY_S = 86_400
+_SWEEP_AT = 4096
+
+_WHOSE = {
+    "token": "this API key",
+    "user": "this account",
+    "group": "your group",
+    "model": "this model",
+    "channel": "this channel",
+}
+_OWN = ("token:", "user:", "group:")
+"""Subjects whose numbers the caller may see; what is left of a model tells of other callers."""
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """What a subject may do; 0 is without limit. Budgets are quota, and are the ledger's to keep."""
+    """What a subject may use, 0 for no limit. Budgets are quota, a day and a month are UTC's."""
 
     requests_per_minute: int = 0
     tokens_per_minute: int = 0
@@ -34,226 +49,281 @@ class Limit(msgspec.Struct, frozen=True):
     month_budget: int = 0
 
 
-class _Second:
-    __slots__ = ("at", "requests", "tokens")
+class _Minute:
+    """What was used in the running second and the sixty before it."""
 
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.requests = 0
-        self.tokens = 0
+    __slots__ = ("ring", "second", "total")
+
+    def __init__(self) -> None:
+        self.ring: list[int] = []
+        self.second = _LONG_AGO
+        self.total = 0
+
+    def advance(self, now: float) -> None:
+        """Forget what is old. A clock set back by minutes starts anew, one by seconds stands still."""
+        second = math.floor(now)
+        passed = second - self.second
+        if abs(passed) >= _SPAN_S:
+            self.ring = [0] * _SPAN_S
+            self.total = 0
+            self.second = second
+        elif passed > 0:
+            for old in range(self.second + 1, second + 1):
+                self.total -= self.ring[old % _SPAN_S]
+                self.ring[old % _SPAN_S] = 0
+            self.second = second
+
+    def add(self, amount: int) -> None:
+        self.ring[self.second % _SPAN_S] += amount
+        self.total += amount
+
+    def take_back(self, second: int, amount: int) -> None:
+        """Take back what was added in a second, as far as it still counts."""
+        if 0 <= self.second - second < _SPAN_S:
+            amount = min(amount, self.ring[second % _SPAN_S])
+            self.ring[second % _SPAN_S] -= amount
+            self.total -= amount
+
+    def wait(self, amount: int, limit: int, now: float) -> float:
+        """Return the seconds until an amount fits, 0 where it does, infinity where it never will."""
+        self.advance(now)
+        excess = self.total + amount - limit
+        if excess <= 0:
+            return 0.0
+        for second in range(self.second + 1 - _SPAN_S, self.second + 1):
+            excess -= self.ring[second % _SPAN_S]
+            if excess <= 0:
+                return second + _SPAN_S - now
+        return math.inf
+
+    def reset(self, now: float) -> float:
+        """Return the seconds until nothing counts any more."""
+        for back in range(_SPAN_S):
+            if self.ring[(self.second - back) % _SPAN_S]:
+                return self.second - back + _SPAN_S - max(now, self.second)
+        return 0.0
 
 
 class _Use:
-    """What a subject has done in the last minute, and does now."""
+    """What one subject uses."""
 
-    __slots__ = ("open", "requests", "seconds", "tokens")
+    __slots__ = ("requests", "running", "tokens")
 
     def __init__(self) -> None:
-        self.open = 0
-        self.requests = 0
-        self.tokens = 0
-        self.seconds: deque[_Second] = deque()
+        self.requests = _Minute()
+        self.tokens = _Minute()
+        self.running = 0
 
-    def forget(self, now: float) -> None:
-        """Drop what is more than a minute ago."""
-        seconds, oldest = self.seconds, int(now) - MINUTE_S
-        while seconds and seconds[0].at < oldest:
-            gone = seconds.popleft()
-            self.requests -= gone.requests
-            self.tokens -= gone.tokens
+    def is_idle(self, now: float) -> bool:
+        self.requests.advance(now)
+        self.tokens.advance(now)
+        return not (self.running or self.requests.total or self.tokens.total)
 
-    def second(self, now: float) -> _Second:
-        """Return the count of this second."""
-        at = int(now)
-        if not self.seconds or self.seconds[-1].at < at:
-            self.seconds.append(_Second(at))
-        return self.seconds[-1]
+    def take(self, limit: Limit, tokens: int) -> None:
+        self.running += 1
+        if limit.requests_per_minute:
+            self.requests.add(1)
+        if limit.tokens_per_minute:
+            self.tokens.add(tokens)
 
-    def wait(self, name: str, room: int, now: float) -> float:
-        """Return how long until no more than `room` of `requests` or `tokens` are of the last minute."""
-        left = getattr(self, name)
-        for second in self.seconds:
-            if left <= room:
-                break
-            left -= getattr(second, name)
-            until = second.at + MINUTE_S + 1 - now
-        return until if getattr(self, name) > room else 0.0
+
+class _Held(NamedTuple):
+    subject: str
+    limit: Limit
+    use: _Use
+
+
+class _Refusal(NamedTuple):
+    """`wait_s` is infinite for a request that alone is over the limit."""
+
+    wait_s: float
+    subject: str
+    rule: str
+    held: Sequence[_Held]
 
 
 class Ticket:
-    """What a request holds of its subjects' limits. `close` ends it, once."""
+    """What one request has taken of the limits of its subjects."""
 
-    __slots__ = ("_held", "_tokens", "now")
+    __slots__ = ("_held", "_now", "_tokens")
 
-    def __init__(self, held: list[tuple[str, Limit, _Use, _Second]], tokens: int, now: float) -> None:
-        self._held: list[tuple[str, Limit, _Use, _Second]] | None = held
+    def __init__(self, held: Sequence[_Held], tokens: int, now: float) -> None:
+        self._held = held
         self._tokens = tokens
-        self.now = now
+        self._now = now
 
     def headers(self) -> list[tuple[str, str]]:
-        """Return what the client is told of its own limits, by OpenAI's names: of each the tightest."""
-        fields: list[tuple[str, str]] = []
-        own = [one for one in self._held or () if one[0].partition(":")[0] in _OWN]
-        for name in ("requests", "tokens"):
-            rooms = [
-                (most - getattr(use, name), most, use)
-                for _, limit, use, _ in own
-                if (most := getattr(limit, f"{name}_per_minute"))
-            ]
-            if rooms:
-                room, most, use = min(rooms, key=lambda one: one[0])
-                fields += _fields(name, most, max(0, room), use.wait(name, 0, self.now))
-        return fields
+        """Return what a good answer says of the caller's limits, to be asked for before `close`."""
+        return _headers(self._held, self._now)
 
     def close(self, tokens: int, now: float) -> None:
-        """The request has ended and used so many tokens."""
-        held, self._held = self._held, None
-        for _, _, use, second in held or ():
-            use.open -= 1
-            use.forget(now)
-            if use.seconds and use.seconds[0].at <= second.at:
-                change = max(tokens - self._tokens, -second.tokens)
-                second.tokens += change
-                use.tokens += change
+        """The request has ended and used so many tokens. Only the first call does something."""
+        held, self._held = self._held, ()
+        for _, limit, use in held:
+            use.running -= 1
+            if limit.tokens_per_minute:
+                use.tokens.advance(now)
+                if tokens > self._tokens:
+                    use.tokens.add(tokens - self._tokens)
+                else:
+                    use.tokens.take_back(math.floor(self._now), self._tokens - max(0, tokens))
 
 
-NOTHING = Ticket([], 0, 0.0)
-"""The ticket of a request without any limit."""
+NOTHING = Ticket((), 0, 0.0)
+"""The ticket of whoever has no limits."""
 
 
 class Limits:
-    """What all subjects have done lately."""
+    """What every subject has used in the last minute and uses now; idle ones are forgotten."""
 
     def __init__(self) -> None:
         self._uses: dict[str, _Use] = {}
+        self._sweep_at = _SWEEP_AT
 
     def admit(self, limits: Mapping[str, Limit], subjects: Sequence[str], tokens: int, now: float) -> Ticket:
-        """Let a request of about so many tokens in. Raises GatewayError 429, and nothing is taken then."""
+        """Count a request of about so many tokens on every subject, or on none: GatewayError 429.
+
+        `now` is in seconds. Subjects are different ones.
+        """
         if not limits:
             return NOTHING
-        held = self._held(limits, subjects, now)
-        for subject, limit, use in held:
-            refused = _refused(limit, use, tokens, now)
-            if refused is not None:
-                what, wait_s, fields = refused
-                raise _too_many(subject.partition(":")[0], what, wait_s, fields)
-        return self._take(held, tokens, now)
+        taken = self._take(limits, subjects, tokens, now)
+        if isinstance(taken, _Refusal):
+            raise _error(taken, tokens, now)
+        return taken
 
     def may_use(
         self, limits: Mapping[str, Limit], channel_id: int, tokens: int, now: float
     ) -> Ticket | float:
-        """Let a request on a channel; else return how long until it may be."""
-        held = self._held(limits, (f"channel:{channel_id}",), now)
-        for _, limit, use in held:
-            refused = _refused(limit, use, tokens, now)
-            if refused is not None:
-                return max(refused[1], 0.001)
-        return self._take(held, tokens, now)
+        """Count a request on a channel, or return the seconds until it may fit, infinity for never."""
+        if not limits:
+            return NOTHING
+        taken = self._take(limits, (f"channel:{channel_id}",), tokens, now)
+        return taken.wait_s if isinstance(taken, _Refusal) else taken
 
-    def _held(
-        self, limits: Mapping[str, Limit], subjects: Sequence[str], now: float
-    ) -> list[tuple[str, Limit, _Use]]:
+    def _take(
+        self, limits: Mapping[str, Limit], subjects: Sequence[str], tokens: int, now: float
+    ) -> Ticket | _Refusal:
         held = []
         for subject in subjects:
-            limit = limit_of(limits, subject)
-            if limit is not None:
-                use = self._uses.get(subject)
-                if use is None:
-                    use = self._new(subject, now)
-                use.forget(now)
-                held.append((subject, limit, use))
-        return held
-
-    def _new(self, subject: str, now: float) -> _Use:
-        if len(self._uses) >= _MOST_IDLE:
-            for use in self._uses.values():
-                use.forget(now)
-            self._uses = {name: use for name, use in self._uses.items() if use.open or use.requests}
-        use = self._uses[subject] = _Use()
-        return use
-
-    @staticmethod
-    def _take(held: list[tuple[str, Limit, _Use]], tokens: int, now: float) -> Ticket:
+            limit = _limit(limits, subject)
+            if limit and (limit.requests_per_minute or limit.tokens_per_minute or limit.concurrent):
+                held.append(_Held(subject, limit, self._use(subject, now)))
         if not held:
             return NOTHING
-        taken = []
-        for subject, limit, use in held:
-            second = use.second(now)
-            second.requests += 1
-            second.tokens += tokens
-            use.requests += 1
-            use.tokens += tokens
-            use.open += 1
-            taken.append((subject, limit, use, second))
-        return Ticket(taken, tokens, now)
+        worst = max((_wait(one, tokens, now) for one in held), key=lambda found: found[0])
+        if worst[0] > 0:
+            return _Refusal(*worst, held)
+        for _, limit, use in held:
+            use.take(limit, tokens)
+        return Ticket(held, tokens, now)
+
+    def _use(self, subject: str, now: float) -> _Use:
+        found = self._uses.get(subject)
+        if found is None:
+            if len(self._uses) >= self._sweep_at:
+                self._uses = {name: use for name, use in self._uses.items() if not use.is_idle(now)}
+                self._sweep_at = max(_SWEEP_AT, 2 * len(self._uses))
+            found = self._uses[subject] = _Use()
+        return found
 
 
-def limit_of(limits: Mapping[str, Limit], subject: str) -> Limit | None:
-    """Return the limit of a subject: its own, or that of all of its kind."""
-    return limits.get(subject) or limits.get(f"{subject.partition(':')[0]}:*")
+def budget_accounts(limits: Mapping[str, Limit], subjects: Sequence[str], now: float) -> dict[str, int]:
+    """Return the accounts of the running day and month that these subjects spend from, with their quota.
+
+    `now` is unix time. A name is like `day:token:7:20261124` or `month:group:vip:202611`.
+    """
+    accounts: dict[str, int] = {}
+    if not limits:
+        return accounts
+    for subject in subjects:
+        limit = _limit(limits, subject)
+        if limit and (limit.day_budget or limit.month_budget):
+            day = _date(int(now // _DAY_S))
+            if limit.day_budget:
+                accounts[f"day:{subject}:{day}"] = limit.day_budget
+            if limit.month_budget:
+                accounts[f"month:{subject}:{day[:6]}"] = limit.month_budget
+    return accounts
 
 
-def budgets_of(limits: Mapping[str, Limit], subjects: Sequence[str], now: float) -> dict[str, int]:
-    """Return the budgets of subjects this day and month (UTC): accounts, and what they begin with."""
-    budgets: dict[str, int] = {}
-    for subject in subjects if limits else ():
-        limit = limit_of(limits, subject)
-        if limit is not None and limit.day_budget:
-            budgets[time.strftime(f"day:{subject}:%Y%m%d", time.gmtime(now))] = limit.day_budget
-        if limit is not None and limit.month_budget:
-            budgets[time.strftime(f"month:{subject}:%Y%m", time.gmtime(now))] = limit.month_budget
-    return budgets
-
-
-def budget_ends(account: str) -> float:
-    """Return the unix time at which the period of a budget's account is over."""
-    period, _, rest = account.partition(":")
-    date = rest.rpartition(":")[2]
+def budget_ends(name: str) -> float:
+    """Return the unix time at which a budget's account is over. ValueError for other accounts."""
+    period, date = name.partition(":")[0], name.rpartition(":")[2]
     if period == "day":
-        return datetime.strptime(date, "%Y%m%d").replace(tzinfo=UTC).timestamp() + 86_400
-    year, month = int(date[:4]), int(date[4:])
-    return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp()
+        return (datetime.strptime(date, "%Y%m%d").replace(tzinfo=UTC) + timedelta(days=1)).timestamp()
+    if period == "month":
+        first = datetime.strptime(date, "%Y%m").replace(tzinfo=UTC)
+        return (first + timedelta(days=31)).replace(day=1).timestamp()
+    raise ValueError(f"{name!r} is no account of a budget")
 
 
-def _refused(
-    limit: Limit, use: _Use, tokens: int, now: float
-) -> tuple[str, float, list[tuple[str, str]]] | None:
-    """Why a request does not fit, how long until it may, and what the client is told."""
-    if limit.concurrent and use.open >= limit.concurrent:
-        return f"{limit.concurrent} requests at the same time", 1.0, []
-    for name, new, most in (
-        ("requests", 1, limit.requests_per_minute),
-        ("tokens", tokens, limit.tokens_per_minute),
-    ):
-        used = getattr(use, name)
-        if most and used + new > most:
-            wait = use.wait(name, max(0, most - new), now) or float(MINUTE_S)
-            return f"{most} {name} per minute", wait, _fields(name, most, max(0, most - used), wait)
-    return None
+@lru_cache(maxsize=4)
+def _date(day: int) -> str:
+    return datetime.fromtimestamp(day * _DAY_S, UTC).strftime("%Y%m%d")
 
 
-def _too_many(kind: str, what: str, wait_s: float, fields: list[tuple[str, str]]) -> GatewayError:
-    whose = {"token": "this API key", "user": "this account", "group": "this group"}.get(kind, f"this {kind}")
-    return GatewayError(
-        429,
-        f"rate limit reached: {whose} may use {what}",
-        type="rate_limit_error",
-        code="rate_limit_exceeded",
-        headers={"retry-after": str(max(1, math.ceil(wait_s))), **dict(fields)},
-    )
+def _limit(limits: Mapping[str, Limit], subject: str) -> Limit | None:
+    own = limits.get(subject)
+    return own if own is not None else limits.get(f"{subject[: subject.find(':')]}:*")
 
 
-def _fields(name: str, most: int, room: int, wait_s: float) -> list[tuple[str, str]]:
+def _wait(held: _Held, tokens: int, now: float) -> tuple[float, str, str]:
+    """Return the longest that one of a subject's limits lets a request wait, and which it is."""
+    subject, limit, use = held
+    longest, rule = 0.0, ""
+    if limit.concurrent and use.running >= limit.concurrent:
+        longest, rule = _AGAIN_S, f"{limit.concurrent} concurrent requests"
+    if limit.requests_per_minute:
+        wait_s = use.requests.wait(1, limit.requests_per_minute, now)
+        if wait_s > longest:
+            longest, rule = wait_s, f"{limit.requests_per_minute} requests per minute"
+    if limit.tokens_per_minute:
+        wait_s = use.tokens.wait(tokens, limit.tokens_per_minute, now)
+        if tokens > limit.tokens_per_minute:
+            wait_s = math.inf
+        if wait_s > longest:
+            longest, rule = wait_s, f"{limit.tokens_per_minute} tokens per minute"
+    return longest, subject, rule
+
+
+def _error(refusal: _Refusal, tokens: int, now: float) -> GatewayError:
+    wait_s, subject, rule, held = refusal
+    kind = subject.partition(":")[0]
+    allowed = f"{_WHOSE.get(kind, f'this {kind}')} may use {rule}"
+    headers = dict(_headers(held, now))
+    if math.isinf(wait_s):
+        message = f"the request is too large: it may need {tokens} tokens, and {allowed}"
+        headers["x-should-retry"] = "false"  # OpenAI's SDKs repeat any other 429
+    else:
+        after = max(1, math.ceil(wait_s))
+        message = f"rate limit reached: {allowed}; try again in {after} s"
+        headers["retry-after"] = str(after)
+    return GatewayError(429, message, type="rate_limit_error", code="rate_limit_exceeded", headers=headers)
+
+
+def _headers(held: Sequence[_Held], now: float) -> list[tuple[str, str]]:
+    own = [(limit, use) for subject, limit, use in held if subject.startswith(_OWN)]
+    requests = [(limit.requests_per_minute, use.requests) for limit, use in own]
+    tokens = [(limit.tokens_per_minute, use.tokens) for limit, use in own]
+    return [*_tightest("requests", requests, now), *_tightest("tokens", tokens, now)]
+
+
+def _tightest(unit: str, minutes: Sequence[tuple[int, _Minute]], now: float) -> list[tuple[str, str]]:
+    limited = [(limit - minute.total, limit, minute) for limit, minute in minutes if limit]
+    if not limited:
+        return []
+    left, limit, minute = min(limited, key=lambda one: one[:2])
     return [
-        (f"x-ratelimit-limit-{name}", str(most)),
-        (f"x-ratelimit-remaining-{name}", str(room)),
-        (f"x-ratelimit-reset-{name}", _span(wait_s)),
+        (f"x-ratelimit-limit-{unit}", str(limit)),
+        (f"x-ratelimit-remaining-{unit}", str(max(0, left))),
+        (f"x-ratelimit-reset-{unit}", _duration(minute.reset(now))),
     ]
 
 
-def _span(seconds: float) -> str:
-    """A span as OpenAI writes it: `6ms`, `1s`, `6m0s`."""
-    if seconds < 1:
-        return f"{max(0, math.ceil(seconds * 1000))}ms"
+def _duration(seconds: float) -> str:
+    """Write a time as OpenAI does: 6ms, 1s, 6m0s."""
+    if 0 < seconds < 0.999:
+        return f"{math.ceil(seconds * 1000)}ms"
     minutes, rest = divmod(math.ceil(seconds), 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 import msgspec
 
 from .ledger.entry import Counts
+from .money import QUOTA_PER_DOLLAR
 
-QUOTA_PER_DOLLAR = 500_000
 PICO_PER_QUOTA = 1_000_000_000_000 // QUOTA_PER_DOLLAR
 RATIO_ONE = 1_000_000
 """A ratio of 1, in millionths."""

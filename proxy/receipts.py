@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import msgspec
 
 from .ledger.entry import Counts, Entry
-from .pricing import PICO_PER_QUOTA, QUOTA_PER_DOLLAR, RATIO_ONE, Price
+from .money import QUOTA_PER_DOLLAR
+from .pricing import PICO_PER_QUOTA, RATIO_ONE, Price
 
 _PICO_PER_DOLLAR = PICO_PER_QUOTA * QUOTA_PER_DOLLAR
 

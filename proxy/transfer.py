@@ -23,7 +23,7 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ..plugins import (
     Adapter,
@@ -71,7 +71,7 @@ class Source(Protocol):
 class Meter(Protocol):
     """What sees a stream pass by, in pieces of about two kilobytes."""
 
-    needs_body: bool
+    needs_body: ClassVar[bool]
     """Whether the request's body is looked at when the stream has ended."""
 
     def add(self, data: bytes) -> None:
@@ -155,6 +155,16 @@ class Transfer:
     def status(self) -> int:
         """Status of the provider's answer, 0 before there is one."""
         return self._response.status
+
+    @property
+    def size(self) -> int:
+        """Bytes of the answer's body so far."""
+        return len(self.reply) or self._answer.bytes_sent
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of a good answer came."""
+        return self._last is not None
 
     @property
     def has_begun(self) -> bool:

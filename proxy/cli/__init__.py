@@ -14,7 +14,22 @@ from ..config import load
 from ..errors import ConfigError
 from ..host import load_plugins
 from ..store import DatabaseError, StoreError
-from . import channel, check, conformance, log, plugins, serve, token, usage, user
+from . import (
+    channel,
+    check,
+    code,
+    conformance,
+    group,
+    ledger,
+    limit,
+    log,
+    plugins,
+    price,
+    serve,
+    token,
+    usage,
+    user,
+)
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -70,7 +85,10 @@ def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
     )
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (serve, check, channel, token, user, log, usage, plugins, conformance):
+    for module in (
+        serve, check, channel, token, user, group, price, limit, code, log, usage, ledger, plugins,
+        conformance,
+    ):  # fmt: skip
         module.add_commands(commands)
     return parser, commands
 

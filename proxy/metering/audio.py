@@ -24,19 +24,22 @@ _MP3_KBITS = {
 _MP3_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 
 
-def milliseconds(head: bytes, size: int) -> int:
-    """Return the length of a recording of `size` bytes that begins with `head`, rounded up; 0 for none."""
+def milliseconds(head: bytes, size: int, bytes_per_s: int | None = None) -> int:
+    """Return the length of a recording of `size` bytes that begins with `head`, rounded up; 0 for none.
+
+    Where the head does not tell, `bytes_per_s` does, by default a usual rate.
+    """
     if size <= 0:
         return 0
-    for read in (_wav, _flac, _mp3, _m4a):
+    for read, most_bytes_per_s in _READERS:
         found = read(head, size)
         if found is not None and 0 < found <= _MOST_MS:
-            return found
-    return -(-size * 1000 // USUAL_BYTES_PER_S)
+            return max(found, -(-size * 1000 // most_bytes_per_s))  # a head can be made to say anything
+    return -(-size * 1000 // (bytes_per_s or USUAL_BYTES_PER_S))
 
 
 def file_in_form(head: bytes) -> bytes:
-    """Return what is there of the first file in the beginning of a multipart form; empty if none has begun."""
+    """Return the first file in the beginning of a multipart form, as far as it is there."""
     found = _FILE.search(head)
     start = head.find(b"\r\n\r\n", found.end()) if found is not None else -1
     return head[start + 4 :] if start >= 0 else b""
@@ -78,15 +81,23 @@ def _mp3(head: bytes, size: int) -> int | None:
     for mark in (b"Xing", b"Info"):
         found = head.find(mark, at, at + 64)
         if found >= 0 and found + 12 <= len(head) and head[found + 7] & 1:
-            samples = (1152 if version == 3 else 576) * unpack_from(">I", head, found + 8)[0]
+            frames = int.from_bytes(head[found + 8 : found + 12], "big")
+            samples = (1152 if version == 3 else 576) * frames
             return -(-samples * 1000 // _MP3_HZ[version][hertz])
     return -(-(size - at) * 8 // _MP3_KBITS[3 if version == 3 else 2][kbits])
 
 
 def _m4a(head: bytes, size: int) -> int | None:
     at = head.find(b"mvhd") if head[4:8] == b"ftyp" else -1
-    if at < 0 or at + 32 > len(head):
+    if at < 0 or at + 36 > len(head):
         return None
-    long = head[at + 4] == 1
-    scale, length = unpack_from(">IQ" if long else ">II", head, at + (24 if long else 16))
+    scale: int
+    length: int
+    scale, length = (
+        unpack_from(">IQ", head, at + 24) if head[at + 4] == 1 else unpack_from(">II", head, at + 16)
+    )
     return -(-length * 1000 // scale) if scale and length < 2**50 else None
+
+
+_READERS = ((_wav, 1_600_000), (_flac, 1_600_000), (_mp3, 48_000), (_m4a, 1_600_000))
+"""What reads the kinds of recordings, with the most bytes a second that there are."""

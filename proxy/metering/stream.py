@@ -1,72 +1,168 @@
-"""What passes by of a stream, for the case that its provider does not say what it used.
+"""What a stream that passes by says, in case its end with the usage does not come.
 
-Both take pieces of a few kilobytes that begin and end anywhere.
+A meter sees OpenAI's events as the client gets them, in pieces that may end anywhere. EventCount counts the
+events that carry text, which for most providers is one token each; TextCount keeps their text. Neither is
+asked while the provider reports usage at the end.
 """
 
 from __future__ import annotations
 
-import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
-import orjson
+from .text import Said, parsed, take_event
 
-_NAMES = rb"content|reasoning_content|reasoning|refusal|text|arguments|partial_json|delta"
-_FILLED = re.compile(rb'"(?:%b)"\s*:\s*"[^"]' % _NAMES)
-_TEXT = re.compile(rb'"(?:%b)"\s*:\s*("(?:[^"\\]|\\.)+")' % _NAMES)
-_CARRIED_BYTES = 32
-_MOST_CARRIED = 256 * 1024
+Count = Callable[[Sequence[str]], int]
+"""Counts the tokens of some texts together."""
+
+_MOST_HELD = 64 * 1024
+"""A line longer than this is a picture or nonsense; the rest of it is not looked at."""
+
+_SAMPLED = 16
+"""EventCount parses one in so many pieces to see how much text an event holds."""
+
+_MOST_SAMPLED_CHARS = 1024
+
+_KEYS = tuple(
+    (b'%b":%b"' % (name, space), b'%b":%b""' % (name, space))
+    for name in (b"content", b"arguments", b"reasoning_content", b"reasoning", b"text", b'"delta')
+    for space in (b"", b" ")
+)
+"""How an event that has text begins it, and how one that has none does.
+
+A quote inside JSON text is escaped, so these bytes are no text.
+"""
 
 
-class EventCount:
-    """Counts the events that bring something: for a provider that says what it used when its stream ends.
+class StreamMeter(ABC):
+    """Fed with the pieces of one stream. `events` that have text were seen so far."""
 
-    Models send a token an event, most of them; asked for only where the stream is broken off.
+    needs_body: ClassVar[bool] = False
+    """Whether the request is to be counted too, when the stream has ended: then its body is kept."""
+
+    __slots__ = ("_held", "_skips", "events")
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._skips = False
+        self.events = 0
+
+    def add(self, data: bytes) -> None:
+        """Take the next piece."""
+        end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        if not end:
+            self._hold(data)
+            return
+        lines, rest = self._held + data[:end], data[end:]
+        if self._skips:
+            lines, self._skips = lines[lines.find(data[end - 1 : end]) + 1 :], False
+        self._held = b""
+        self._hold(rest)
+        self._take(lines)
+
+    def completion(self, count: Count) -> int:
+        """Return how many tokens the stream has brought. Slow: `count` may be a tokenizer."""
+        if self._held and not self._skips:
+            held, self._held = self._held, b""
+            self._take(held)
+        return self._tokens(count)
+
+    def thoughts(self, count: Count) -> int:
+        """Return how many of these tokens are thoughts, as far as that is known."""
+        return 0
+
+    @abstractmethod
+    def _take(self, lines: bytes) -> None:
+        """Look at whole lines."""
+
+    @abstractmethod
+    def _tokens(self, count: Count) -> int:
+        """Say how many tokens there are in what was taken."""
+
+    def _hold(self, data: bytes) -> None:
+        if self._skips:
+            return
+        self._held += data
+        if len(self._held) > _MOST_HELD:
+            self._held, self._skips = b"", True
+            self.events += 1
+
+
+class EventCount(StreamMeter):
+    """Counts events and does not keep them. `size` is the stream's length in bytes.
+
+    A sample of the events is parsed: where they hold clearly more than one token each (Gemini's hold dozens),
+    the count is raised by as much.
     """
 
-    __slots__ = ("_carried", "events")
-    needs_body = False
+    __slots__ = ("_key", "_pieces", "_sample", "_sampled_events", "size")
 
     def __init__(self) -> None:
-        self.events = 0
-        self._carried = b""
+        super().__init__()
+        self.size = 0
+        self._pieces = 0
+        self._key = _KEYS[0]
+        self._sample = ""
+        self._sampled_events = 0
 
-    def add(self, data: bytes) -> None:
-        """Take what comes next."""
-        data = self._carried + data
-        last = 0
-        for match in _FILLED.finditer(data):
-            self.events += 1
-            last = match.end()
-        self._carried = data[max(last, len(data) - _CARRIED_BYTES) :]
+    def _take(self, lines: bytes) -> None:
+        self.size += len(lines)
+        self._pieces += 1
+        key, empty = self._key
+        events = lines.count(b"data:")
+        if self._pieces % _SAMPLED != 1 and events == lines.count(key) and lines.find(empty) < 0:
+            self.events += events  # each of them has text, as usual in mid-stream
+        else:
+            self._look_closely(lines)
 
-
-class TextCount:
-    """Keeps an answer's text, to be counted at its end: for a provider that may not say what it used."""
-
-    __slots__ = ("_line", "events", "texts")
-    needs_body = True
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.events = 0
-        self._line = b""
-
-    def add(self, data: bytes) -> None:
-        """Take what comes next."""
-        data = self._line + data
-        end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-        self._line = data[end:] if len(data) - end < _MOST_CARRIED else b""
-        self._read(data[:end])
-
-    def close(self) -> str:
-        """Return the text; nothing more comes."""
-        self._read(self._line)
-        self._line = b""
-        return "".join(self.texts)
-
-    def _read(self, lines: bytes) -> None:
-        for match in _TEXT.finditer(lines):
-            try:
-                self.texts.append(orjson.loads(match[1]))
-            except orjson.JSONDecodeError:
+    def _look_closely(self, lines: bytes) -> None:
+        for line in lines.splitlines():
+            if not line.startswith(b"data:"):
                 continue
-            self.events += 1
+            said = Said()
+            take_event(said, parsed(line[5:]))
+            if said.size():
+                self.events += 1
+                self._learn(line, said)
+
+    def _learn(self, line: bytes, said: Said) -> None:
+        key, empty = self._key
+        if line.count(key) != 1 or empty in line:
+            self._key = next((pair for pair in _KEYS if line.count(pair[0]) == 1), self._key)
+        if len(self._sample) < _MOST_SAMPLED_CHARS:
+            self._sampled_events += 1
+            self._sample += "".join([*said.content, *said.thoughts, *said.calls])
+
+    def _tokens(self, count: Count) -> int:
+        if not self._sampled_events:
+            return self.events
+        sampled = count([self._sample])
+        if 2 * sampled < 5 * self._sampled_events:
+            return self.events
+        return self.events * sampled // self._sampled_events
+
+
+class TextCount(StreamMeter):
+    """Keeps the text of a stream, for providers that are not known to report usage."""
+
+    needs_body = True
+    __slots__ = ("said",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = Said()
+
+    def thoughts(self, count: Count) -> int:
+        return count(["".join(self.said.thoughts)])
+
+    def _take(self, lines: bytes) -> None:
+        for line in lines.splitlines():
+            if line.startswith(b"data:"):
+                said = Said()
+                take_event(said, parsed(line[5:]))
+                self.events += bool(said.size())
+                self.said.extend(said)
+
+    def _tokens(self, count: Count) -> int:
+        return count(self.said.texts()) + self.thoughts(count)

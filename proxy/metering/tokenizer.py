@@ -31,8 +31,9 @@ _MOST_ESTIMATED_CHARS = 128 * 1024
 """Of a longer text as much is looked at, in pieces from all of it."""
 
 _PIECE = re.compile(
-    r"([A-Z]?[a-z]+|[A-Z]+)|([0-9]+)|([ \t]{2,}|[ \t]*[\r\n]+)|([!-/:-@\[-`{-~]+)|([\u3400-\u9fff\uf900-\ufaff]+)"
-    r"|([\u3040-\u30ff]+)|([\uac00-\ud7af]+)|([\u00c0-\u024f\u0370-\u058f]+)|([^\x00-\x7f])"
+    r"([A-Z]?[a-z]+|[A-Z]+)|([0-9]+)|([ \t]{2,}|[ \t]*[\r\n]+)|([!-/:-@\[-`{-~]+)"
+    r"|([\u3400-\u9fff\uf900-\ufaff]+)|([\u3040-\u30ff]+)|([\uac00-\ud7af]+)|([\u00c0-\u024f\u0370-\u058f]+)"
+    r"|([^\x00-\x7f])"
 )
 _WORD, _DIGITS, _BLANK, _PUNCTUATION = 1, 2, 3, 4
 _PER_CHAR = {5: 745, 6: 740, 7: 860, 8: 350, 9: 1550}

@@ -28,6 +28,11 @@ class PriceBook:
         self._fallback = fallback
         self._found: dict[tuple[str, str, str], Price | None] = {}
 
+    @property
+    def own(self) -> Mapping[str, Price]:
+        """The operator's prices, by model."""
+        return self._overrides
+
     def find(self, model: str, upstream_model: str, adapter: str) -> Price | None:
         """Return the price of a request for `model` that a channel sends as `upstream_model`; None: refuse.
 

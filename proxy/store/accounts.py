@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from .changes import StoreError, bump
 from .database import Clash, Database, Transaction
+from .idempotency import once
 
 MOST = 2**62
 """Largest balance."""
@@ -55,10 +56,19 @@ class Accounts:
             for row in rows
         }
 
-    async def credit(self, name: str, amount: int, kind: str, note: str, actor: str, now: int) -> None:
-        """Add to a balance, or take from it. Raises StoreError if it is unlimited or would go below zero."""
-        async with self._database.transaction() as transaction:
+    async def credit(
+        self, name: str, amount: int, kind: str, note: str, actor: str, now: int, idem: str = ""
+    ) -> None:
+        """Add to a balance, or take from it. Raises StoreError if it is unlimited or would go below zero.
+
+        With an idempotency key `idem`, the same again changes nothing: see idempotency.py.
+        """
+
+        async def work(transaction: Transaction) -> str:
             await credit(transaction, name, amount, kind, note, actor, now)
+            return ""
+
+        await once(self._database, "credit", idem, [name, amount, kind, note], now, work)
 
     async def set_balance(self, name: str, balance: int | None, actor: str, now: int) -> None:
         """Let this much remain, or make the account unlimited."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import msgspec
 
@@ -26,15 +27,25 @@ class Prices:
 
     async def set(self, model: str, price: Price) -> None:
         """Set a model's price; its name becomes that of this change."""
-        if not 0 < len(model) <= MOST_NAME:
+        await self.set_all({model: price}, {})
+
+    async def set_all(self, prices: Mapping[str, Price], group_ratios: Mapping[str, int]) -> None:
+        """Set prices of models and ratios of groups, all or none."""
+        if not all(_is_name(model) for model in prices):
             raise StoreError(f"a model's name has 1 to {MOST_NAME} characters")
-        named = msgspec.structs.replace(
-            price, name=f"set {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {model}"
-        )
-        statement = self._database.dialect.upsert("model_prices", ["model"], replace=["price"])
+        if not all(_is_name(name) and 0 <= ratio < 2**40 for name, ratio in group_ratios.items()):
+            raise StoreError("a group has a name, and a ratio from 0 to a million")
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        upsert = self._database.dialect.upsert
         async with self._database.transaction() as transaction:
             await bump(transaction)
-            await transaction.run(statement, {"model": model, "price": msgspec.json.encode(named).decode()})
+            for model, price in prices.items():
+                named = msgspec.structs.replace(price, name=f"set {at} {model}")
+                row: dict[str, object] = {"model": model, "price": msgspec.json.encode(named).decode()}
+                await transaction.run(upsert("model_prices", ["model"], replace=["price"]), row)
+            for name, ratio in group_ratios.items():
+                row = {"name": name, "ratio": ratio}
+                await transaction.run(upsert("user_groups", ["name"], replace=["ratio"]), row)
 
     async def unset(self, model: str) -> None:
         """Forget a model's price; the file's or the table's is valid again."""
@@ -50,9 +61,8 @@ class Prices:
 
     async def set_group_ratio(self, name: str, ratio: int) -> None:
         """Set a group's ratio."""
-        if not 0 < len(name) <= MOST_NAME or not 0 <= ratio < 2**40:
-            raise StoreError("a group has a name, and a ratio from 0 to a million")
-        statement = self._database.dialect.upsert("user_groups", ["name"], replace=["ratio"])
-        async with self._database.transaction() as transaction:
-            await bump(transaction)
-            await transaction.run(statement, {"name": name, "ratio": ratio})
+        await self.set_all({}, {name: ratio})
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= MOST_NAME and "\0" not in text

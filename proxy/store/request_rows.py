@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -102,6 +103,7 @@ def values(entry: Entry) -> dict[str, object]:
     }
 
 
+@lru_cache(maxsize=4096)
 def storable(text: str, most: int) -> str:
     """Return a text as every database takes it: cut, without NUL and halves of characters."""
     if text.isascii() and "\0" not in text:

@@ -60,7 +60,7 @@ class Requests:
         raises, `prepare` before the next try looks at the tables anew.
         """
         try:
-            for month, rows in groupby(sorted(entries, key=_id), _month):
+            for month, rows in groupby(entries, _month):
                 await transaction.many(_insert(month, self._database.dialect), [values(row) for row in rows])
             await rollups.add(transaction, entries)
         except DatabaseError:

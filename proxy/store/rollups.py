@@ -9,7 +9,7 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -121,6 +121,13 @@ async def _fold_some(database: Database) -> int:
             rows = [dict(zip((*keys, *SUMS), (*key, *sums[key]), strict=True)) for key in sorted(sums)]
             await transaction.many(database.dialect.upsert(table, keys, add=SUMS), rows)
     return len(found)
+
+
+def pending(sums: str) -> Iterator[tuple[int, int]]:
+    """Yield users' ids and what they were charged of a row that is not folded yet."""
+    charged = SUMS.index("charged")
+    for _, user_id, _, _, _, *used in msgspec.json.decode(sums):
+        yield user_id, used[charged]
 
 
 def _by_table(taken: Iterable[str]) -> dict[str, dict[Key, list[int]]]:

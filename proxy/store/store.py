@@ -6,8 +6,9 @@ generation in its own transaction, which is how running gateways learn of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -17,13 +18,17 @@ from ..records import ChannelRow, Token, User
 from ..vault import Vault
 from .accounts import Accounts, State, open_account
 from .changes import StoreError, bump, change, insert
-from .database import Clash, Database, Row, Values
+from .codes import Codes
+from .database import Clash, Database, Row, Transaction, Values
+from .gifts import Invitation, give
 from .limits import LimitRows
 from .prices import Prices
 from .requests import Requests
 
 _SEALED_CHANNEL = "channel key"
 _ALIVE_S = 15
+
+Then = Callable[[Transaction, int], Awaitable[None]]
 
 
 class Store:
@@ -32,6 +37,7 @@ class Store:
     def __init__(self, database: Database, vault: Vault, keep_days: int = 0) -> None:
         self.database = database
         self.accounts = Accounts(database)
+        self.codes = Codes(database)
         self.requests = Requests(database, keep_days)
         self.prices = Prices(database)
         self.limits = LimitRows(database)
@@ -78,7 +84,9 @@ class Store:
         row = await self.database.one("SELECT * FROM users WHERE name = :name", {"name": name})
         return _user(row, await self.accounts.states([user_account(row["id"])])) if row else None
 
-    async def add_user(self, user: User, quota: int | None = None) -> User:
+    async def add_user(
+        self, user: User, quota: int | None = None, invitation: Invitation | None = None
+    ) -> User:
         """Add a user who may spend so much, None for without limit; the id is given by the store."""
         values = {
             "name": user.name, "role": user.role, "user_group": user.group, "status": user.status,
@@ -91,6 +99,7 @@ class Store:
             " VALUES (:name, :role, :user_group, :status, :created_at, :password_hash)",
             values,
             f"there is a user {user.name!r} already",
+            partial(give, user=user, quota=quota, invitation=invitation) if invitation else None,
         )
         return replace(user, id=new, limited=quota is not None)
 
@@ -153,8 +162,10 @@ class Store:
             f"there is no token {token_id}",
         )
 
-    async def _insert(self, kind: str, quota: int | None, sql: str, values: Values, clash: str) -> int:
-        """Add a row with an account of its own."""
+    async def _insert(
+        self, kind: str, quota: int | None, sql: str, values: Values, clash: str, then: Then | None = None
+    ) -> int:
+        """Add a row with an account of its own, and what belongs to it."""
         async with self.database.transaction() as transaction:
             await bump(transaction)
             try:
@@ -162,6 +173,8 @@ class Store:
             except Clash as exc:
                 raise StoreError(clash) from exc
             await open_account(transaction, f"{kind}:{new}", quota)
+            if then is not None:
+                await then(transaction, new)
             return new
 
     # Channels.
