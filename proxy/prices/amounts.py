@@ -40,7 +40,9 @@ def read_amount(part: str, value: object) -> int:
     """Return the pico-dollars of an amount in dollars, rounded up. Raises ValueError for what is no price."""
     found = _AMOUNT.fullmatch(value.strip() if isinstance(value, str) else _shown(value))
     if found is None:
-        raise ValueError(f"{part} = {_shown(value)}: expected an amount in dollars of 0 or more, such as 2.5")
+        is_number = re.match(r"['\s$+]*(-|nan|inf)", _shown(value), re.IGNORECASE)
+        expected = "an amount of 0 or more" if is_number else "an amount in dollars, such as 2.5"
+        raise ValueError(f"{part} = {_shown(value)}: expected {expected}")
     pico = math.ceil(Fraction(found[1]) * EACH[part])
     if pico > _MOST:
         raise ValueError(f"{part} = {_shown(value)}: no model costs so much")
