@@ -72,10 +72,10 @@ class JsonBody:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
             raise BodyError(f"invalid value for {name!r}: {exc}", name) from exc
 
-    def raw_field(self, name: str) -> bytes | None:
-        """Return the bytes of a top-level field's value as the client wrote them; None if it is absent."""
+    def part(self, name: str) -> bytes:
+        """Return the bytes of a top-level field as they were received; none if it is absent."""
         value = self._fields.get(name)
-        return None if value is None else bytes(value)
+        return bytes(value) if value is not None else b""
 
     @property
     def tree(self) -> Json:

@@ -113,14 +113,11 @@ def _whole(body: JsonBody, name: str) -> int:
 
 def _prompts(body: JsonBody) -> int:
     """How many prompts a completions request has: a list of texts, or of lists of token ids, has many."""
-    given = body.get("prompt", msgspec.Raw)
-    if given is None or bytes(given[:1]) != b"[":
+    given = body.part("prompt")
+    if not given.startswith(b"["):
         return 1
-    try:
-        items = msgspec.json.decode(given, type=list[msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
-        return 1
-    return max(1, len(items)) if items and bytes(items[0][:1]) in (b'"', b"[") else 1
+    items = msgspec.json.decode(given, type=list[msgspec.Raw])
+    return len(items) if items and bytes(items[0]).startswith((b'"', b"[")) else 1
 
 
 def _prompt(raw: bytes) -> int:
@@ -153,7 +150,7 @@ def _of_text(raw: bytes, size: int, high: int, backslashes: int) -> int:
     """The most tokens of `size` bytes of text with so many of the higher kind."""
     tokens = (9 * size + 7 * high) // 16 + 1
     if 24 * backslashes > size:  # a quarter of it may be escapes of six bytes, each of them one character
-        tokens = min(tokens, size - min(4 * raw.count(b"\\u"), size // 2) + 1)
+        tokens = min(tokens, size - min(4 * raw.count(b"\\u"), 2 * size // 3) + 1)
     return tokens
 
 

@@ -36,7 +36,7 @@ def tokens(text, model="gpt-4o"):
 def test_the_prompt_is_a_bound_and_not_an_absurd_one(kind, ascii_only, times, model):
     text = {**texts.NATURAL, **texts.DENSE}[kind] * times
     bound, true = chat(text, ascii_only=ascii_only).prompt_tokens, tokens(text, model)
-    assert true <= bound <= (7 if ascii_only else 4) * true + 40
+    assert true <= bound <= (8 if ascii_only else 4) * true + 40
 
 
 def test_a_picture_in_the_body_is_no_text():

@@ -153,8 +153,8 @@ def test_texts_are_counted_by_kind():
     meter = TextCount()
     meter.add(event(delta(reasoning_content="The harbour")) + event(delta(content="wakes before")))
     meter.add(event(delta(tool_calls=[{"function": {"name": "f", "arguments": "{}"}}])))
-    assert meter.thoughts(tokens) == 2
-    assert meter.completion(tokens) == 2 + 2 + tokens(["f{}"])
+    assert meter.thoughts(tokens) == tokens(["The harbour"])
+    assert meter.completion(tokens) == sum(tokens([text]) for text in ("The harbour", "wakes before", "f{}"))
 
 
 def test_a_whole_text_is_kept_across_all_pieces():
