@@ -20,7 +20,7 @@ from .errors import budget_spent, insufficient_quota
 from .ledger.book import Reservation
 from .ledger.entry import Charge, Counts, Entry
 from .ledger.ledger import Ledger
-from .limits import Limits, Ticket, budget_ends, budget_accounts
+from .limits import Limits, Ticket, budget_accounts, budget_ends
 from .live import Live
 from .metering import EventCount, Measured, Seen, Sent, StreamMeter, TextCount, estimate, measure, provided
 from .pricing import RATIO_ONE, Price, cost

@@ -48,6 +48,9 @@ _NOTHING: Json = {}
 _MAX_LINE = 64 * 1024
 """An unfinished line longer than this is no usage event and is passed on at once."""
 
+_MOST_LOOKS = 64
+"""Objects of that name that are looked at: each costs as much as all that follows it."""
+
 _LOOK_BACK = 2048
 """Bytes before the last usage object in which another one is looked for."""
 
@@ -140,11 +143,14 @@ def last_usage(tail: bytes) -> Usage | None:
     One shortly before it may contradict it: see `latest`.
     """
     last: Usage | None = None
-    last_at, start, end = 0, 0, len(tail)
-    while (at := tail.rfind(b'"usage"', start, end)) >= 0:
+    last_at, start, end, looks = 0, 0, len(tail), 0
+    while looks < _MOST_LOOKS and (at := tail.rfind(b'"usage"', start, end)) >= 0:
         end = at
         match = _USAGE_KEY.match(tail, at)
-        usage = read_usage(_object_at(tail, match.end() - 1)) if match is not None else None
+        if match is None:
+            continue
+        looks += 1
+        usage = read_usage(_object_at(tail, match.end() - 1))
         if usage is None:
             continue
         if last is not None:

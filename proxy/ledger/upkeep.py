@@ -6,6 +6,7 @@ import logging
 import time
 
 from ..store import Store
+from ..store.idempotency import forget_old
 from ..tasks import Owner
 
 log = logging.getLogger(__name__)
@@ -34,5 +35,6 @@ class Upkeep:
         dropped = await self._store.requests.tend(time.time())
         if dropped:
             log.info("dropped months of the call log months=%s", ",".join(dropped))
+        await forget_old(self._store.database, int(time.time()))
         for violation in await self._store.accounts.violations():
             log.error("the ledger breaks a rule: %s", violation)

@@ -1,7 +1,7 @@
-"""Count here what a provider has not reported, or reported too small to be true.
+"""Count here what a provider has not reported.
 
 Slow, so in a thread, and never for a request whose provider reports usage. What was reported stays, but for
-what is missing or less than a quarter of what is counted here; of a cut answer, less than what was seen.
+what is missing; of a cut answer, what is less than what was seen.
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ from .report import CHATS, LISTENERS, PAINTERS, Measured, Seen, Sent, checked, w
 from .stream import EventCount, StreamMeter
 from .text import parsed, prompt_of, said_in
 from .tokenizer import count_tokens
-
-_LOW = 4
-"""A report is too small where it is less than this part of what is counted here."""
 
 _HEARD_PER_S, _SPOKEN_PER_S = 10, 21
 """OpenAI's tokens of sound: heard, and said, which are 12 dollars a million and 1.5 cents a minute."""
@@ -63,11 +60,11 @@ def count_here(usage: Usage | None, sent: Sent, seen: Seen) -> Measured:
     for name, part in parts:
         said, here = getattr(given, name), part.counts.get(name, 0)
         cut = name == "completion_tokens" and not seen.complete
-        if here > said and (not said or said * _LOW < here or cut):
+        if here > said and (not said or cut):
             counts = msgspec.structs.replace(counts, **part.counts)
             is_exact = is_exact and part.is_exact
             if usage is not None and not cut:
-                flags = (*flags, "low_usage" if said else "zero_usage")
+                flags = (*flags, "zero_usage")
         else:
             extra = {key: value for key, value in part.counts.items() if not key.endswith("_tokens")}
             counts = msgspec.structs.replace(counts, **extra)

@@ -23,13 +23,6 @@ _HIDDEN = 50
 _HIDDEN_PROMPT = 2**18
 """Prompt tokens that hosts may add of their own, such as pages a search has found."""
 
-_BYTES_PER_TOKEN, _STREAMED_BYTES_PER_TOKEN = 64, 2048
-"""An answer with fewer tokens than one for so many bytes is looked at. A stream repeats much around each."""
-
-_EVENTS_PER_TOKEN = 8
-_PROMPT_PER_TOKEN = 32
-"""The same for a prompt, whose bound is at least half of its bytes."""
-
 CHATS = frozenset({"chat/completions", "completions", "responses"})
 LISTENERS = frozenset({"audio/transcriptions", "audio/translations"})
 PAINTERS = frozenset({"images/generations", "images/edits", "images/variations"})
@@ -73,8 +66,8 @@ class Measured(msgspec.Struct, frozen=True):
 def provided(usage: Usage | None, sent: Sent, seen: Seen) -> Measured | None:
     """Return what the provider reported, or None where something has to be counted here.
 
-    That is so where a number is missing that cannot be 0, where one is too small for what was seen, and for
-    an answer that was cut, whose report may be of its beginning.
+    That is so where a number is missing that cannot be 0, and for an answer that was cut, whose report may be
+    of its beginning.
     """
     if usage is None or not seen.complete:
         return None
@@ -88,7 +81,7 @@ def provided(usage: Usage | None, sent: Sent, seen: Seen) -> Measured | None:
     elif endpoint == "audio/speech":
         return None
     else:
-        is_whole = _is_plausible(counts, sent, seen)
+        is_whole = _is_plausible(counts, endpoint)
     return Measured(counts, "provider", with_doubts(flags, counts, sent, seen)) if is_whole else None
 
 
@@ -131,20 +124,9 @@ def _keys(body: bytes, name: bytes) -> int:
     return body.count(b'"%b":"' % name) + body.count(b'"%b": "' % name)
 
 
-def _is_plausible(counts: Counts, sent: Sent, seen: Seen) -> bool:
-    """Whether these numbers may be all there is to count."""
-    prompt, completion = counts.prompt_tokens, counts.completion_tokens
-    if not prompt:
-        return False
-    if sent.endpoint not in CHATS:
-        return True
-    if not completion or prompt * _PROMPT_PER_TOKEN < sent.estimated.prompt_tokens:
-        return False
-    if seen.meter is not None:
-        if completion * _EVENTS_PER_TOKEN < seen.meter.events:
-            return False
-        return completion * _STREAMED_BYTES_PER_TOKEN >= seen.size
-    return (completion + 16) * _BYTES_PER_TOKEN >= seen.size or sent.endpoint == "responses"
+def _is_plausible(counts: Counts, endpoint: Endpoint) -> bool:
+    """Whether nothing is 0 that cannot be. What a provider says otherwise is its word."""
+    return counts.prompt_tokens > 0 and (counts.completion_tokens > 0 or endpoint not in CHATS)
 
 
 def _repaired(usage: Usage) -> tuple[Counts, tuple[str, ...]]:

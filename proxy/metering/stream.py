@@ -19,10 +19,10 @@ Count = Callable[[Sequence[str]], int]
 _MOST_HELD = 64 * 1024
 """A line longer than this is a picture or nonsense; the rest of it is not looked at."""
 
-_SAMPLED = 16
-"""EventCount parses one in so many pieces to see how much text an event holds."""
+_SAMPLED = 64
+"""EventCount parses one piece in so many, and some of the first ones, to see how much text an event holds."""
 
-_MOST_SAMPLED_CHARS = 1024
+_MOST_SAMPLED_CHARS = 4096
 
 _KEYS = tuple(
     (b'%b":%b"' % (name, space), b'%b":%b""' % (name, space))
@@ -111,7 +111,8 @@ class EventCount(StreamMeter):
         self._pieces += 1
         key, empty = self._key
         events = lines.count(b"data:")
-        if self._pieces % _SAMPLED != 1 and events == lines.count(key) and lines.find(empty) < 0:
+        is_sample = not (self._pieces & (self._pieces - 1)) or not self._pieces % _SAMPLED
+        if not is_sample and events == lines.count(key) and lines.find(empty) < 0:
             self.events += events  # each of them has text, as usual in mid-stream
         else:
             self._look_closely(lines)
@@ -157,12 +158,13 @@ class TextCount(StreamMeter):
         return count(["".join(self.said.thoughts)])
 
     def _take(self, lines: bytes) -> None:
+        said = self.said
         for line in lines.splitlines():
             if line.startswith(b"data:"):
-                said = Said()
+                before = said.pieces()
                 take_event(said, parsed(line[5:]))
-                self.events += bool(said.size())
-                self.said.extend(said)
+                self.events += said.pieces() > before
+        said.join()
 
     def _tokens(self, count: Count) -> int:
         return count(self.said.texts()) + self.thoughts(count)

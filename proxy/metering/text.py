@@ -50,14 +50,15 @@ class Said:
         self.thoughts: list[str] = []
         self.calls: list[str] = []
 
-    def extend(self, other: Said) -> None:
-        """Add what another one says. What has come in many pieces is joined now and then."""
-        for mine, more in (
-            (self.content, other.content), (self.thoughts, other.thoughts), (self.calls, other.calls)
-        ):  # fmt: skip
-            mine += more
-            if len(mine) > _MOST_PIECES:
-                mine[:] = ["".join(mine)]
+    def pieces(self) -> int:
+        """Return how many pieces it is in."""
+        return len(self.content) + len(self.thoughts) + len(self.calls)
+
+    def join(self) -> None:
+        """Join what has come in many pieces."""
+        for pieces in (self.content, self.thoughts, self.calls):
+            if len(pieces) > _MOST_PIECES:
+                pieces[:] = ["".join(pieces)]
 
     def texts(self) -> list[str]:
         """Return what was said, without the thoughts, as few texts."""

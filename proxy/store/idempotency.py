@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import orjson
 
 from .changes import StoreError
-from .database import Clash, Database, Transaction
+from .database import Clash, Database, Row, Transaction
 
 KEEP_S = 86_400
 _MOST_KEY = 191
@@ -38,13 +39,16 @@ async def once(database: Database, scope: str, key: str, body: object, now: int,
         raise StoreError(f"an idempotency key is 1 to {_MOST_KEY} printable characters")
     row = {"scope": scope, "idem": key, "body_hash": _hash(body), "at": now}
     for _ in range(_TRIES):
-        try:
+        known = await database.one(
+            "SELECT body_hash, result, at FROM idempotency WHERE scope = :scope AND idem = :idem", _key(row)
+        )
+        if known is not None and int(known["at"]) > now - KEEP_S:
+            if known["body_hash"] != row["body_hash"]:
+                raise StoreError(f"the idempotency key {key!r} was used for something else")
+            return str(known["result"])
+        with suppress(_Taken):
             async with database.transaction() as transaction:
-                return await _first(transaction, row, work)
-        except _Taken:
-            result = await _known(database, row)
-            if result is not None:
-                return result
+                return await _first(transaction, row, known, work)
     raise StoreError("the idempotency key is being used by another request; try again")
 
 
@@ -54,41 +58,35 @@ async def forget_old(database: Database, now: int) -> None:
         await transaction.run("DELETE FROM idempotency WHERE at <= :old", {"old": now - KEEP_S})
 
 
-async def _first(transaction: Transaction, row: dict[str, object], work: Work) -> str:
-    try:
-        await transaction.run(
-            "INSERT INTO idempotency (scope, idem, body_hash, result, at)"
-            " VALUES (:scope, :idem, :body_hash, '', :at)",
-            row,
+async def _first(transaction: Transaction, row: Row, expired: Row | None, work: Work) -> str:
+    """Take the key, do the work and keep its result. Raises _Taken if another was faster."""
+    if expired is not None:
+        taken = await transaction.run(
+            "UPDATE idempotency SET body_hash = :body_hash, result = '', at = :at"
+            " WHERE scope = :scope AND idem = :idem AND at = :was",
+            {**row, "was": expired["at"]},
         )
-    except Clash as exc:
-        raise _Taken from exc
+        if not taken:
+            raise _Taken
+    else:
+        try:
+            await transaction.run(
+                "INSERT INTO idempotency (scope, idem, body_hash, result, at)"
+                " VALUES (:scope, :idem, :body_hash, '', :at)",
+                row,
+            )
+        except Clash as exc:
+            raise _Taken from exc
     result = await work(transaction)
     await transaction.run(
         "UPDATE idempotency SET result = :result WHERE scope = :scope AND idem = :idem",
-        {"result": result, "scope": row["scope"], "idem": row["idem"]},
+        {**_key(row), "result": result},
     )
     return result
 
 
-async def _known(database: Database, row: dict[str, object]) -> str | None:
-    """Return the first result; None where there is none any more, and the key is free."""
-    found = await database.one(
-        "SELECT body_hash, result, at FROM idempotency WHERE scope = :scope AND idem = :idem",
-        {"scope": row["scope"], "idem": row["idem"]},
-    )
-    if found is None:
-        return None
-    if int(found["at"]) <= int(str(row["at"])) - KEEP_S:
-        async with database.transaction() as transaction:
-            await transaction.run(
-                "DELETE FROM idempotency WHERE scope = :scope AND idem = :idem AND at = :at",
-                {"scope": row["scope"], "idem": row["idem"], "at": found["at"]},
-            )
-        return None
-    if found["body_hash"] != row["body_hash"]:
-        raise StoreError(f"the idempotency key {row['idem']!r} was used for something else")
-    return str(found["result"])
+def _key(row: Row) -> dict[str, object]:
+    return {name: row[name] for name in ("scope", "idem")}
 
 
 def _hash(body: object) -> str:

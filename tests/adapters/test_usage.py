@@ -182,6 +182,10 @@ def test_the_last_usage_object_counts(tail, usage):
     assert last_usage(tail) == usage
 
 
+def test_thousands_of_objects_of_that_name_cost_no_time():
+    assert last_usage(b'{"usage":{"a":1}}' * 200_000) is None
+
+
 def chunk(text: str, finish: str | None = None, **more) -> bytes:
     choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
     return json.dumps({"id": "c", "choices": [choice], **more}, ensure_ascii=False).encode()

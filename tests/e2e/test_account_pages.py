@@ -1,34 +1,26 @@
 """Receipts and billing pages as clients ask for them, on both lanes."""
 
 import pytest
-from canalgate.proxy.account_pages import AccountPages
 from canalgate.proxy.ledger.entry import Counts, Entry
-from canalgate.proxy.store.requests import Requests
 
 ID = f"{1_795_521_600_000:012x}{1:012x}"
 
 
-class Balances:
-    """Every account has used a third of a cent of three dollars."""
-
-    async def state(self, name):
-        return 1_000_000, 498_333, 1_667, 1_500_000
-
-
 @pytest.fixture
 async def client(gateway):
-    """A token that is no administrator's, with one request in the log."""
+    """A token that is no administrator's, with a request in the log and a third of a cent of three dollars used."""
     key = await gateway.add_token()
     token = (await gateway.parts.store.tokens())[-1]
     entry = Entry(
         ID, 1_795_521_600_000, token.user_id, token.id, "default", 1, "chat/completions", "m", "m", True, 200,
         Counts(10, 5), "provider", 617, 617, "p:1", 4, 9, 1, "127.0.0.1", problem="at 10.0.0.5",
     )  # fmt: skip
-    requests = Requests(gateway.parts.store.database)
-    await requests.prepare([entry])
-    async with gateway.parts.store.database.transaction() as transaction:
-        await requests.write(transaction, [entry])
-    gateway.front._relay.account_pages = AccountPages(requests, Balances(), {}.get)
+    store, account = gateway.parts.store, f"token:{token.id}"
+    await store.accounts.set_balance(account, 1_500_000, "test", 1)
+    await store.requests.prepare([entry])
+    async with store.database.transaction() as transaction:
+        await store.requests.write(transaction, [entry])
+        await store.accounts.settle(transaction, "test", {account: (0, 1_667)})
     return key
 
 

@@ -306,7 +306,9 @@ async def test_every_kind_of_answer_is_counted(tmp_path, provider, name):
     path, body, said, field, count = COUNTED[name]
     sound = b"HTTP/1.1 200 X\r\ncontent-type: audio/mpeg\r\ncontent-length: 4\r\n\r\nabcd"
     provider.says(sound if said is None else json_answer(said))
-    price = Price("", prompt=2_000_000, image=2_000_000, character=2_000_000)
+    price = Price(
+        "", **{{"prompt_tokens": "prompt", "images": "image", "characters": "character"}[field]: 2_000_000}
+    )
     async with shop(tmp_path, provider, quota=10**7, price=price) as gateway:
         got = await gateway.post(path, {"model": "m", **body}, key=gateway.customer)
         assert got.status == 200
