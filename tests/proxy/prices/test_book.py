@@ -1,9 +1,12 @@
 """Which price wins, and what no price may be."""
 
+import re
+from pathlib import Path
+
 import pytest
 from canalgate.proxy.config import Prices
 from canalgate.proxy.errors import ConfigError
-from canalgate.proxy.prices.amounts import read_amount, read_price, show_amount, show_price
+from canalgate.proxy.prices.amounts import BOUNDS, EACH, read_amount, read_price, show_amount, show_price
 from canalgate.proxy.prices.book import make_book
 from canalgate.proxy.pricing import Price
 from hypothesis import given
@@ -157,3 +160,10 @@ def test_what_is_shown_reads_as_it_was(pico):
 def test_a_price_reads_as_it_is_shown():
     price = read_price("x", {"prompt": "2.5", "completion": 10, "cached": 0.125, "call": "0.01"})
     assert show_price(price) == {"prompt": "2.5", "completion": "10", "cached": "0.125", "call": "0.01"}
+
+
+def test_the_file_on_the_page_of_prices_has_every_field(tmp_path):
+    page = Path(__file__).resolve().parents[3] / "docs" / "prices.md"
+    (text,) = re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    price = book(tmp_path, text).find("gpt-4.1", "deployment", "azure")
+    assert all(getattr(price, part) for part in (*EACH, *BOUNDS))
