@@ -53,9 +53,11 @@ class Outcome:
     violations: list[str] = field(default_factory=list)
 
     @property
-    def is_good(self) -> bool:
-        """Whether the ledger is true."""
-        return bool(self.whole) and not (self.missing or self.wrong or self.double or self.violations)
+    def faults(self) -> list[str]:
+        """What is wrong, in lines; empty where the ledger is true."""
+        named = {"missing": self.missing, "wrong": self.wrong, "double": self.double, "": self.violations}
+        lines = [f"{kind} {one}" for kind, some in named.items() for one in some]
+        return lines if self.whole else [*lines, "no answer came whole"]
 
     def __str__(self) -> str:
         return (
@@ -263,9 +265,9 @@ def main() -> int:
             ).run()
         )
     print(f"seed {options.seed}: {outcome}")
-    for line in [*outcome.missing, *outcome.wrong, *outcome.double, *outcome.violations][:10]:
+    for line in outcome.faults[:10]:
         print(f"  {line}")
-    return 0 if outcome.is_good else 1
+    return 1 if outcome.faults else 0
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ _LEASE_REQUESTS = 16
 """A lease is made for about so many requests like the one that needs it."""
 
 _REFUSED_S = 0.2
+_PAUSES_S = (0.02, 0.1)
 _MOST_WAITING = 100_000
 _NOTHING_HELD = Reservation(0, ())
 
@@ -97,8 +98,9 @@ class Ledger:
         return self._problem
 
     def reserve_now(self, names: Sequence[str], amount: int) -> Reservation | None:
-        """Set an amount aside on each of these accounts, if the leases at hand allow it. Raises GatewayError 503.
+        """Set an amount aside on each of these accounts, if the leases at hand allow it.
 
+        Raises GatewayError 503 where nothing can be written down.
         Without any name it is only asked whether something that costs may be served.
         """
         if self._problem or len(self._waiting) >= _MOST_WAITING:
@@ -266,7 +268,15 @@ class Ledger:
         return False
 
     async def _take(self, account: Account, least: int, most: int) -> int:
-        taken = await self._store.accounts.take(self._journal.owner, account.name, least, most)
+        """Take a larger lease. A database that was busy is asked again, twice."""
+        for pause_s in _PAUSES_S:
+            try:
+                taken = await self._store.accounts.take(self._journal.owner, account.name, least, most)
+                break
+            except DatabaseError:
+                await asyncio.sleep(pause_s)
+        else:
+            taken = await self._store.accounts.take(self._journal.owner, account.name, least, most)
         account.left += taken
         account.used_at = time.monotonic()
         return taken

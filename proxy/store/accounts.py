@@ -2,10 +2,14 @@
 
 Nothing here rests on an isolation level: a balance is only ever changed by one statement that says under
 which condition it may be, and its count of rows says whether it was. See docs/money.md.
+
+Every transaction touches an account's row before its leases, and accounts in the order of their names, so
+that two of them never wait for each other.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -128,25 +132,25 @@ class Accounts:
         return 0
 
     async def give_back(self, owner: str, name: str, amount: int) -> None:
-        """Move some of the owner's lease back into the balance."""
+        """Move some of the owner's lease back into the balance. Raises StoreError if it has not so much."""
         async with self._database.transaction() as transaction:
-            if await transaction.run(_LESSEN, {"owner": owner, "account": name, "amount": amount}):
-                await transaction.run(_PUT_BACK, {"name": name, "amount": amount})
-            await transaction.run("DELETE FROM leases WHERE owner = :owner AND amount = 0", {"owner": owner})
+            await transaction.run(_PUT_BACK, {"name": name, "amount": amount})
+            if not await transaction.run(_LESSEN, {"owner": owner, "account": name, "amount": amount}):
+                raise StoreError(f"{name}: less than {amount} is leased by {owner}")
+            await transaction.run(
+                "DELETE FROM leases WHERE owner = :owner AND account = :account AND amount = 0",
+                {"owner": owner, "account": name},
+            )
 
     async def release(self, owner: str) -> None:
         """Give all leases of an owner back, and forget it: it has ended, and its journal is booked."""
+        leases = await self._database.all(
+            "SELECT account, amount FROM leases WHERE owner = :owner ORDER BY account", {"owner": owner}
+        )
+        for lease in leases:
+            with contextlib.suppress(StoreError):  # somebody else has done it
+                await self.give_back(owner, lease["account"], int(lease["amount"]))
         async with self._database.transaction() as transaction:
-            leases = await transaction.all(
-                "SELECT account, amount FROM leases WHERE owner = :owner ORDER BY account", {"owner": owner}
-            )
-            for lease in leases:
-                gone = await transaction.run(
-                    "DELETE FROM leases WHERE owner = :owner AND account = :account AND amount = :amount",
-                    {"owner": owner, "account": lease["account"], "amount": lease["amount"]},
-                )
-                if gone:
-                    await transaction.run(_PUT_BACK, {"name": lease["account"], "amount": lease["amount"]})
             await transaction.run("DELETE FROM journals WHERE owner = :owner", {"owner": owner})
 
     async def open_budget(self, name: str, quota: int) -> None:
@@ -200,24 +204,22 @@ class Accounts:
         Where a lease has gone, the balance gives what it has; returns what was short, by account.
         """
         short: dict[str, int] = {}
-        for name in sorted(sums):  # in one order, so that two gateways never wait for each other
+        for name in sorted(sums):
             leased, other = sums[name]
-            values = {"owner": owner, "account": name, "amount": leased}
-            if not leased or await transaction.run(_LESSEN, values):
-                paid, owed = leased, 0
-            else:
-                paid, owed = 0, leased
-            if other:
-                if await transaction.run(_USE_UNLIMITED, {"name": name, "amount": other}):
-                    other = 0
+            await transaction.run(_USE, {"name": name, "amount": leased})
+            owed = 0
+            if leased and not await transaction.run(
+                _LESSEN, {"owner": owner, "account": name, "amount": leased}
+            ):
+                owed = leased
+                await transaction.run(_USE, {"name": name, "amount": -leased})
+            if other and not await transaction.run(_USE_UNLIMITED, {"name": name, "amount": other}):
                 owed += other  # it was unlimited when the request came
             if owed:
                 given = await self._from_balance(transaction, owner, name, owed)
-                paid += given
+                await transaction.run(_USE, {"name": name, "amount": given})
                 if given < owed:
                     short[name] = owed - given
-            if paid:
-                await transaction.run(_USE, {"name": name, "amount": paid})
         return short
 
     async def _from_balance(self, transaction: Transaction, owner: str, name: str, amount: int) -> int:

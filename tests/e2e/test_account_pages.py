@@ -8,7 +8,7 @@ ID = f"{1_795_521_600_000:012x}{1:012x}"
 
 @pytest.fixture
 async def client(gateway):
-    """A token that is no administrator's, with a request in the log and a third of a cent of three dollars used."""
+    """A client's token that has a request in the log, and has used a third of a cent of three dollars."""
     key = await gateway.add_token()
     token = (await gateway.parts.store.tokens())[-1]
     entry = Entry(

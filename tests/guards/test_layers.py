@@ -23,7 +23,6 @@ FLOORS = {
     "metering.audio": 0, "metering.pictures": 0, "metering.text": 0, "metering.tokenizer": 0,
     "metering.stream": 1, "metering.estimate": 2, "metering.report": 2, "metering.local": 3,
     "metering.measure": 4, "metering": 5,
-    "store.database": 0,
     # Decisions and input and output, each on its own.
     "logs": 2, "auth": 2, "routing": 5, "transfer": 2, "asked": 2, "upstream.connection": 2,
     # The store: the databases, what they have in common, statements by area.

@@ -36,7 +36,8 @@ async def test_a_lease_comes_out_of_the_balance_and_goes_back(accounts):
     assert await accounts.state(NAME) == State(40, 60, 0, 100)
     await accounts.give_back("a", NAME, 25)
     assert await accounts.state(NAME) == State(65, 35, 0, 100)
-    await accounts.give_back("a", NAME, 99)  # more than is leased: nothing
+    with pytest.raises(StoreError):
+        await accounts.give_back("a", NAME, 99)  # more than is leased
     assert await accounts.state(NAME) == State(65, 35, 0, 100)
 
 

@@ -10,6 +10,7 @@ import databases
 import pytest
 import services
 from canalgate.adapters.demo import DemoAdapter
+from canalgate.proxy.config import Prices
 from canalgate.proxy.errors import ConfigError, GatewayError
 from canalgate.proxy.live import Live
 from canalgate.proxy.records import ENABLED, ROLE_USER, Token, User
@@ -175,7 +176,7 @@ async def following(url, folder):
         user = await store.add_user(User(0, "anna", ROLE_USER, "default", ENABLED, 1))
         for key in ("known", "other"):
             await store.add_token(Token(0, user.id, key, vault.token_hash(key), "hint", ENABLED, 1))
-        async with Live(store, vault, {"demo": DemoAdapter()}, demo=True) as live:
+        async with Live(store, vault, {"demo": DemoAdapter()}, Prices(), demo=True) as live:
             await live.find("known")
             yield live
 
