@@ -42,7 +42,7 @@ class Live:
         self._store = store
         self._vault = vault
         self._adapters = adapters
-        self._prices = prices
+        self._prices = make_book(prices)
         self._demo = demo
         self._owner = Owner()
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -131,7 +131,7 @@ class Live:
         if not rows and self._demo and "demo" in self._adapters:
             rows = [demo_channel(self._adapters["demo"])]
         store = self._store
-        book = make_book(self._prices, await store.prices.all())
+        book = self._prices.with_set(await store.prices.all())
         ratios, limits = await store.prices.group_ratios(), await store.limits.all()
         snapshot = build(generation, rows, self._adapters, book, ratios, limits)
         for channel_id, problem in snapshot.problems.items():

@@ -1,13 +1,15 @@
 """Write the shipped table of prices, from the package `genai-prices`: `python release/prices.py`.
 
 Run it where that package is installed, and nowhere else: the gateway itself does not need it. Of a model
-whose price depends on time the latest is taken, of one that depends on the size of a request the base.
+whose price changes at a date the one valid today is taken, of one that depends on the hour the dearest, of
+one that depends on the size of a request the base.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
@@ -40,6 +42,9 @@ OTHERS = {
 """Prices per thousand requests and per hour, with the pico-dollars for one that a dollar makes."""
 
 
+KINDS = {"equals": "names", "starts_with": "starts", "ends_with": "ends", "contains": "within"}
+
+
 def main() -> None:
     """Write the table."""
     version = importlib.metadata.version("genai-prices")
@@ -47,7 +52,7 @@ def main() -> None:
     lines = []
     for provider in providers:
         models = {model.id: row for model in provider.models if (row := row_of(model))}
-        rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(models.items()))
+        rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in models.items())
         if models:
             lines.append(f"{json.dumps(provider.id)}: {{\n{rows}\n}}")
     head = {"source": f"genai-prices {version}", "licence": licence, "date": date.today().isoformat()}
@@ -57,10 +62,9 @@ def main() -> None:
 
 
 def row_of(model: Any) -> dict[str, Any]:
-    """Return one model's prices with its other names; empty where it has no price we can use."""
-    prices = model.prices[-1].prices if isinstance(model.prices, list) else model.prices
+    """Return one model's prices with what else it is called; empty where it has no price we can use."""
     row: dict[str, Any] = {}
-    for theirs, value in vars(prices).items():
+    for theirs, value in vars(prices_of(model)).items():
         if value is None:
             continue
         dollars = Decimal(getattr(value, "base", value))
@@ -69,11 +73,33 @@ def row_of(model: Any) -> dict[str, Any]:
         elif theirs in OTHERS:
             ours, each = OTHERS[theirs]
             row[ours] = whole(dollars * each)
-    if row and model.context_window:
+    if not row:
+        return row
+    if model.context_window:
         row["context"] = model.context_window
-    names = sorted({name for name in names_of(model.match) if name != model.id})
-    starts = sorted(starts_of(model.match))
-    return row | ({"names": names} if row and names else {}) | ({"starts": starts} if row and starts else {})
+    meant: dict[str, set[str]] = {key: set() for key in ("names", "starts", "ends", "within", "like")}
+    for key, text in meant_by(model.match):
+        meant[key].add(text)
+    meant["names"].discard(model.id.lower())
+    return row | {key: sorted(texts) for key, texts in meant.items() if texts} | like(meant["like"])
+
+
+def prices_of(model: Any) -> Any:
+    """Return the prices valid today; the dearest, where they depend on the hour."""
+    if not isinstance(model.prices, list):
+        return model.prices
+    valid, hourly = None, []
+    for each in model.prices:
+        if hasattr(each.constraint, "start_time"):
+            hourly.append(each.prices)
+        elif each.constraint is None or each.constraint.start_date <= date.today():
+            valid = each.prices
+    return max((valid, *hourly), key=lambda prices: (base(prices.input_mtok), base(prices.output_mtok)))
+
+
+def base(value: Any) -> Decimal:
+    """Return a price without its tiers, 0 for none."""
+    return Decimal(getattr(value, "base", value) or 0)
 
 
 def whole(amount: Decimal) -> int:
@@ -81,20 +107,31 @@ def whole(amount: Decimal) -> int:
     return int(amount.to_integral_value(ROUND_CEILING))
 
 
-def names_of(match: Any) -> Iterator[str]:
-    """Yield the names that mean this model."""
-    if hasattr(match, "equals"):
-        yield match.equals
+def meant_by(match: Any) -> Iterator[tuple[str, str]]:
+    """Yield what says that a name means a model: a key of the row, and a text or an expression."""
     for part in getattr(match, "or_", ()):
-        yield from names_of(part)
+        yield from meant_by(part)
+    for theirs, ours in KINDS.items():
+        if hasattr(match, theirs):
+            yield ours, getattr(match, theirs).lower()
+    if hasattr(match, "regex") or hasattr(match, "and_"):
+        yield "like", expression(match)
 
 
-def starts_of(match: Any) -> Iterator[str]:
-    """Yield what names begin with that mean this model."""
+def expression(match: Any) -> str:
+    """Return a clause as a regular expression for the beginning of a name."""
+    if hasattr(match, "and_"):
+        return "".join(f"(?={expression(part)})" for part in match.and_)
     if hasattr(match, "starts_with"):
-        yield match.starts_with
-    for part in getattr(match, "or_", ()):
-        yield from starts_of(part)
+        return re.escape(match.starts_with.lower())
+    if not match.regex.startswith("^"):
+        raise SystemExit(f"{match}: expected an expression for the beginning of a name")
+    return str(match.regex[1:])
+
+
+def like(expressions: set[str]) -> dict[str, str]:
+    """Return the field `like` that stands for any of these expressions."""
+    return {"like": "|".join(sorted(expressions))} if expressions else {}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from ..config import Prices
 from ..errors import ConfigError
@@ -46,17 +47,24 @@ class PriceBook:
             found = self._found[name] = self.stated(*name) or self._fallback
             return found
 
+    def with_set(self, prices: Mapping[str, Price]) -> PriceBook:
+        """Return this book with prices over its own: those set in the database."""
+        return PriceBook({**self._overrides, **prices}, self._table, self._fallback)
+
     def stated(self, model: str, upstream_model: str, adapter: str) -> Price | None:
         """The same, None for a model that nobody has stated a price for."""
         own = self._overrides.get(model) or self._overrides.get(upstream_model)
         return own or self._table.find(upstream_model, adapter)
 
 
-EVERYTHING_FREE = PriceBook({}, Table("", "", "", {}), Price(UNPRICED))
+EVERYTHING_FREE = PriceBook({}, Table(), Price(UNPRICED))
 
 
-def make_book(settings: Prices, in_store: Mapping[str, Price]) -> PriceBook:
-    """Return the book of an installation. Raises ConfigError for settings or a file that make no sense."""
+def make_book(settings: Prices, in_store: Mapping[str, Price] = MappingProxyType({})) -> PriceBook:
+    """Return the book of an installation. Raises ConfigError for settings or a file that make no sense.
+
+    It reads files: a running gateway makes it once, and goes on by `with_set`.
+    """
     overrides = {**(_read(Path(settings.file)) if settings.file else {}), **in_store}
     return PriceBook(overrides, shipped(), _fallback(settings))
 
@@ -76,10 +84,10 @@ def _fallback(settings: Prices) -> Price | None:
 
 def _read(path: Path) -> dict[str, Price]:
     try:
-        tables = tomllib.loads(path.read_text("utf-8"), parse_float=str)
+        tables = tomllib.loads(path.read_text("utf-8"), parse_float=_plain)
     except OSError as exc:
         raise ConfigError(f"prices.file = {str(path)!r}: {exc.strerror}; check the path") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (ValueError, RecursionError) as exc:  # too deep, or an integer of more digits than Python reads
         raise ConfigError(f"{path}: not valid TOML: {exc}") from exc
     prices = {}
     for model, fields in tables.items():
@@ -90,3 +98,8 @@ def _read(path: Path) -> dict[str, Price]:
         except ValueError as exc:
             raise ConfigError(f"{path}: [{model}] {exc}") from None
     return prices
+
+
+def _plain(number: str) -> str:
+    """A float of TOML as text, so that it stays exact."""
+    return number.replace("_", "").removeprefix("+")

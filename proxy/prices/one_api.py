@@ -1,7 +1,8 @@
 """One API's ratios as prices. Pure.
 
 A model's ratio of 1 is 2 dollars per million prompt tokens; its completion ratio multiplies that. Where none
-is stated, One API goes by the model's name, and so do we.
+is stated, One API goes by the model's name, and so do we. An image it counts as a thousand tokens, a
+character to speak as one; a minute to write down is worth 200 in its table.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
@@ -19,6 +20,11 @@ from ..pricing import RATIO_ONE, Price
 _PICO_OF_ONE = 2_000_000
 _KEYS = ("ModelRatio", "CompletionRatio", "GroupRatio")
 _MOST = 1_000_000
+
+_IMAGE = re.compile(r"(?:.*/)?(?:ali-)?(?:dall-e|cogview|wanx|stable-diffusion|step-1x|flux).*")
+_SPEECH = re.compile(r"tts-1.*")
+_AUDIO = re.compile(r"whisper.*")
+_TOKENS_OF_IMAGE, _TOKENS_OF_SECOND = 1000, Fraction(200, 60)
 
 _BY_NAME = tuple(
     (re.compile(pattern), Fraction(ratio))
@@ -45,19 +51,28 @@ def read_ratios(text: str) -> tuple[dict[str, Price], dict[str, int]]:
     tables = {name: _ratios(name, value) for name, value in _options(_json("the file", text)).items()}
     completions = tables.get("CompletionRatio", {})
     prices = {
-        model: Price(
-            "", _rounded(ratio * _PICO_OF_ONE), _rounded(ratio * _of(model, completions) * _PICO_OF_ONE)
-        )
-        for model, ratio in tables.get("ModelRatio", {}).items()
+        model: _price(model, ratio, completions) for model, ratio in tables.get("ModelRatio", {}).items()
     }
-    return prices, {name: _rounded(ratio * RATIO_ONE) for name, ratio in tables.get("GroupRatio", {}).items()}
+    return prices, {
+        name: math.ceil(ratio * RATIO_ONE) for name, ratio in tables.get("GroupRatio", {}).items()
+    }
+
+
+def _price(model: str, ratio: Fraction, completions: Mapping[str, Fraction]) -> Price:
+    token = ratio * _PICO_OF_ONE
+    if _IMAGE.fullmatch(model):
+        return Price("", image=math.ceil(token * _TOKENS_OF_IMAGE))
+    if _SPEECH.fullmatch(model):
+        return Price("", character=math.ceil(token))
+    second = math.ceil(token * _TOKENS_OF_SECOND) if _AUDIO.fullmatch(model) else 0
+    return Price("", math.ceil(token), math.ceil(token * _of(model, completions)), second=second)
 
 
 def _options(data: Any) -> dict[str, Any]:
     if isinstance(data, dict) and isinstance(data.get("data"), list):
         data = data["data"]
     if isinstance(data, list):
-        data = {row.get("key"): row.get("value") for row in data if isinstance(row, dict)}
+        data = {str(row.get("key")): row.get("value") for row in data if isinstance(row, dict)}
         if not set(_KEYS) & set(data):
             raise ValueError(f"expected {', '.join(_KEYS)}")
     if not isinstance(data, dict):
@@ -88,13 +103,11 @@ def _json(what: str, text: str) -> Any:
         return json.loads(text, parse_float=Decimal, parse_int=Decimal)
     except (ValueError, RecursionError) as exc:
         raise ValueError(f"{what}: not valid JSON: {exc}") from exc
+    except InvalidOperation as exc:
+        raise ValueError(f"{what}: a number with an exponent that nothing has") from exc
 
 
 def _of(model: str, completions: Mapping[str, Fraction]) -> Fraction:
     if model in completions:
         return completions[model]
     return next((ratio for pattern, ratio in _BY_NAME if pattern.fullmatch(model)), Fraction(1))
-
-
-def _rounded(value: Fraction) -> int:
-    return math.ceil(value)

@@ -65,4 +65,4 @@ class Prices:
 
 
 def _is_name(text: str) -> bool:
-    return 0 < len(text) <= MOST_NAME and "\0" not in text
+    return 0 < len(text) <= MOST_NAME and text.isprintable()

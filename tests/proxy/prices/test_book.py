@@ -1,9 +1,12 @@
 """Which price wins, and what no price may be."""
 
+import re
+from pathlib import Path
+
 import pytest
 from canalgate.proxy.config import Prices
 from canalgate.proxy.errors import ConfigError
-from canalgate.proxy.prices.amounts import read_amount, read_price, show_amount, show_price
+from canalgate.proxy.prices.amounts import BOUNDS, EACH, read_amount, read_price, show_amount, show_price
 from canalgate.proxy.prices.book import make_book
 from canalgate.proxy.pricing import Price
 from hypothesis import given
@@ -64,10 +67,19 @@ HOSTILE = [
     {},
     "1,5",
     "9" * 5000,
+    10**5000,
+    "1e99999999999",
+    "1e-99999999999",
+    "١",
+    "0x10",
+    "1 000",
+    "--1",
+    b"1",
+    2.0**200,
 ]
 
 
-@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: repr(value)[:12])
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("part", ["prompt", "call"])
 def test_what_is_no_amount_is_refused(part, value):
     with pytest.raises(ValueError, match=part):
@@ -78,6 +90,35 @@ def test_what_is_no_amount_is_refused(part, value):
 def test_a_file_with_one_is_refused_by_name(tmp_path, value):
     with pytest.raises(ConfigError, match=r"prices\.toml: \[gpt-4o\] prompt = "):
         book(tmp_path, f'["gpt-4o"]\nprompt = {value}\n')
+
+
+HUGE = ["9" * 5000, f"0x{'f' * 5000}", "[" * 5000, "1e99999999999999999999"]
+
+
+@pytest.mark.parametrize("value", HUGE, ids=lambda value: value[:8])
+def test_a_number_that_breaks_readers_is_refused_by_name(tmp_path, value):
+    with pytest.raises(ConfigError, match=r"prices\.toml: "):
+        book(tmp_path, f'["gpt-4o"]\nprompt = {value}\n')
+
+
+def test_a_name_with_a_dot_and_no_quotes_is_explained(tmp_path):
+    with pytest.raises(ConfigError, match=r"\[gpt-4\] '1' is a table: write a name .* in quotes"):
+        book(tmp_path, "[gpt-4.1]\nprompt = 2\n")
+
+
+def test_numbers_as_toml_has_them_are_read(tmp_path):
+    text = "[m]\nprompt = +1_000.5\ncompletion = 2e-3\ncached = 3\n"
+    price = book(tmp_path, text).find("m", "m", "openai")
+    assert (price.prompt, price.completion, price.cached) == (1_000_500_000, 2_000, 3_000_000)
+
+
+def test_a_file_that_breaks_while_a_gateway_runs_keeps_no_change_from_it(tmp_path):
+    prices = book(tmp_path, '["mine"]\nprompt = 0.5\n')
+    (tmp_path / "prices.toml").write_text("[")
+    changed = prices.with_set({"other": SET})
+    assert changed.find("mine", "mine", "openai").prompt == 500_000
+    assert changed.find("other", "other", "openai") is SET
+    assert prices.find("other", "other", "openai") == Price("unpriced")
 
 
 @pytest.mark.parametrize(
@@ -102,8 +143,12 @@ def test_a_default_that_is_no_amount_is_named(tmp_path, name):
         book(tmp_path, unpriced="default", **{name: "-3"})
 
 
-def test_a_part_of_a_pico_dollar_is_rounded_up():
-    assert read_amount("prompt", "0.0000001") == 1
+@pytest.mark.parametrize(
+    ("text", "pico"),
+    [("0.0000001", 1), ("1e-999", 1), (f"1.{'0' * 50}1", 1_000_001), ("$2.5", 2_500_000), (".5", 500_000)],
+)
+def test_a_part_of_a_pico_dollar_is_rounded_up(text, pico):
+    assert read_amount("prompt", text) == pico
 
 
 @given(st.integers(0, 10**15))
@@ -115,3 +160,10 @@ def test_what_is_shown_reads_as_it_was(pico):
 def test_a_price_reads_as_it_is_shown():
     price = read_price("x", {"prompt": "2.5", "completion": 10, "cached": 0.125, "call": "0.01"})
     assert show_price(price) == {"prompt": "2.5", "completion": "10", "cached": "0.125", "call": "0.01"}
+
+
+def test_the_file_on_the_page_of_prices_has_every_field(tmp_path):
+    page = Path(__file__).resolve().parents[3] / "docs" / "prices.md"
+    (text,) = re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    price = book(tmp_path, text).find("gpt-4.1", "deployment", "azure")
+    assert all(getattr(price, part) for part in (*EACH, *BOUNDS))
