@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ..plugins import ErrorKind, UpstreamError, Usage
 from .access_log import Record
 from .answer import Answer
 from .asked import Asked
 from .auth import Principal
-from .errors import budget_spent, insufficient_quota
+from .errors import GatewayError, budget_spent, insufficient_quota
 from .ledger.book import Reservation
 from .ledger.entry import Charge, Counts, Entry
 from .ledger.ledger import Ledger
@@ -59,16 +59,19 @@ class Billing:
         return Bill(self, self._live.snapshot, record, address)
 
     async def admit(
-        self, bill: Bill, asked: Asked, candidates: Sequence[UsableChannel], form_bytes: int | None
-    ) -> None:
-        """Let a request in. Raises GatewayError: 429 over a limit, 402 where the money does not suffice."""
+        self, bill: Bill, asked: Asked, candidates: list[UsableChannel], form_bytes: int | None
+    ) -> list[UsableChannel]:
+        """Let a request in; returns the channels that may serve it, those on which its model has a price.
+
+        Raises GatewayError: 429 over a limit, 402 where the money does not suffice, 403 without any price.
+        """
         snapshot = self._live.snapshot
         principal = bill.begin(snapshot, asked, form_bytes)
-        prices = [bill.price_of(channel) for channel in candidates]
+        candidates, prices = bill.priced(candidates)
         limits = snapshot.limits
         if not (limits or principal.limited):
             bill.reservation = self.ledger.reserve_now((), 0)
-            return
+            return candidates
         now = time.time()
         subjects = (*principal.subjects, f"model:{asked.model}")
         most = bill.estimated = estimate(
@@ -81,6 +84,7 @@ class Billing:
             for price, channel in zip(prices, candidates, strict=True)
         )
         bill.reservation = await self._reserve(principal, budget_accounts(limits, subjects, now), amount, now)
+        return candidates
 
     async def _reserve(
         self, principal: Principal, budgets: dict[str, int], amount: int, now: float
@@ -206,6 +210,18 @@ class Bill:
         assert chosen is not None
         price = self.price_of(chosen)
         return cost(measured.counts, price, self.group_ratio, chosen.row.ratio)
+
+    def priced(self, channels: list[UsableChannel]) -> tuple[list[UsableChannel], list[Price]]:
+        """Return the channels on which the model has a price, and the prices. Raises GatewayError if none."""
+        try:
+            return channels, [self.price_of(channel) for channel in channels]
+        except GatewayError:
+            find = self._snapshot.prices.find
+            model = self._record.model
+            some = [one for one in channels if find(model, one.upstream_model(model), one.adapter.name)]
+            if not some:
+                raise
+            return some, [self.price_of(channel) for channel in some]
 
     def price_of(self, channel: UsableChannel) -> Price:
         """Return what the model costs there, as at admission. Raises GatewayError if it has no price."""

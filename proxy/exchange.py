@@ -109,8 +109,8 @@ class Exchange:
                 self._end()
                 return
             self._asked = asked
-            self._candidates = await relay.choose(principal, asked)
-            await relay.billing.admit(bill, asked, self._candidates, self._reader.length)
+            channels = await relay.choose(principal, asked)
+            self._candidates = await relay.billing.admit(bill, asked, channels, self._reader.length)
             await self._attempt_until_sent()
         except Exception as exc:
             self._fail(exc)

@@ -349,6 +349,15 @@ async def test_a_model_without_a_price_is_refused_where_the_operator_says_so(tmp
         assert provider.asked == []
 
 
+async def test_a_channel_on_which_the_model_has_no_price_is_left_out(tmp_path, provider):
+    provider.says(answer(USAGE))
+    async with shop(tmp_path, provider, prices={"unpriced": "refuse"}) as gateway:
+        first = await gateway.add_channel(provider, "alias", mapping={"alias": "m"})
+        await gateway.add_channel(provider, "alias", mapping={"alias": "no-price"}, priority=9)
+        got = await gateway.chat("alias", key=gateway.customer)
+        assert (got.status, got.headers["x-canalgate-channel"]) == (200, str(first.id))
+
+
 async def test_the_price_is_the_one_at_admission(tmp_path, provider):
     provider.script = lambda asked: (0.2, answer(USAGE))
     async with shop(tmp_path, provider, quota=10**6) as gateway:
