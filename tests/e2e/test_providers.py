@@ -155,7 +155,7 @@ def _provided(play, record):
     """The usage a provider reported. Where it was counted here, it is no less than what was reported."""
     if record.usage_source in ("", "provider"):
         return record.usage
-    reported = play.case.expected.usage
+    reported = play.case.expected.usage if play.case.expected is not None else None
     if reported is not None:
         assert record.usage.prompt_tokens >= reported.prompt_tokens
         assert record.usage.completion_tokens >= reported.completion_tokens
