@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types guards table bench bench-peers bench-count bench-system setup system clean
+.PHONY: run test lint types guards table bench bench-peers bench-count bench-log bench-system prove setup system clean
 
 run: $(VENV)/.run
 	$(BIN)/canalgate serve
@@ -41,6 +41,16 @@ bench-peers: setup
 bench-count: setup
 	$(BIN)/python bench/count.py $(COUNT)
 
+# The call log at ten million rows; takes minutes. LOG="--rows 1000000" for less.
+bench-log: setup
+	$(BIN)/python bench/log.py $(LOG)
+
+# The long forms of the proofs of the ledger: a hundred kills, a thousand losses of power, ten thousand programs.
+prove: setup system
+	$(BIN)/python tests/kills.py --kills 100 --streams 50
+	$(BIN)/python tests/power_loss.py --requests 100 --points 1000
+	LEDGER_PROGRAMS=10000 $(BIN)/pytest -q tests/proxy/ledger/test_programs.py
+
 # The proxies and tools that measuring needs, installed where we may; what is missing is left out with a line.
 bench-system: setup
 	$(BIN)/python bench/machine.py
@@ -49,8 +59,12 @@ setup: $(VENV)/.dev
 
 # What tests need from the system and pip cannot give. Installed where we may; else those tests say so.
 system:
-	@command -v curl >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends curl; } || true
+	@missing=; export PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')"; \
+	for pair in curl:curl strace:strace mariadbd:mariadb-server initdb:postgresql; do \
+	  command -v "$${pair%:*}" >/dev/null || missing="$$missing $${pair#*:}"; done; \
+	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } \
+	  || echo "not installed, so some tests are skipped:$$missing"
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -329,7 +329,7 @@ def _usage(given: object) -> Usage | None:
 
 
 def _billed(value: Json) -> Usage | None:
-    return read_usage({"prompt_tokens": at(value, "meta", "billed_units", "input_tokens")})
+    return read_usage(at(value, "meta", "billed_units"))
 
 
 @hookimpl

@@ -29,7 +29,7 @@ from .collect import Collected
 from .failures import MODEL_NOT_FOUND, Failure, Verdict, coded
 from .fields import CHAT_FIELDS, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, objects, text
-from .parts.usage import read_usage
+from .parts.usage import read_renamed
 
 CODES: Mapping[str, Verdict] = coded(
     (ErrorKind.CREDENTIAL, "", "4100 700012006"),
@@ -45,6 +45,12 @@ CODES: Mapping[str, Verdict] = coded(
 
 ANSWERS = frozenset({"", "answer"})
 """Types of messages that are the answer; the others are suggestions, the bot's tools and its log."""
+
+_COUNTS = {
+    "prompt_tokens": "input_count",
+    "completion_tokens": "output_count",
+    "total_tokens": "token_count",
+}
 
 _DELTA = b"conversation.message.delta"
 _DONE = b"conversation.chat.completed"
@@ -109,14 +115,7 @@ class CozeStream(JsonStream):
 
     def _end(self, value: Json, made: bytes) -> bytes:
         self.ended = True
-        counts = value.get("usage")
-        self.usage = read_usage(
-            {
-                "prompt_tokens": at(counts, "input_count"),
-                "completion_tokens": at(counts, "output_count"),
-                "total_tokens": at(counts, "token_count"),
-            }
-        )
+        self.usage = read_renamed(value.get("usage"), _COUNTS)
         return made + self.out.finish("stop")
 
     def _tool_call(self, position: int, item: Json) -> bytes:

@@ -42,7 +42,7 @@ from .failures import CONTENT_FILTER, MODEL_NOT_FOUND, Failure, Verdict, coded, 
 from .fields import CHAT_FIELDS, EMBEDDING_FIELDS, UNSUPPORTED, clamped, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, json_object, objects, text
 from .parts import rerank
-from .parts.usage import read_usage
+from .parts.usage import latest, read_usage
 from .sse import SSEDecoder
 
 FINISH_REASONS: Mapping[str, str] = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
@@ -204,9 +204,10 @@ class DashScopeStream(JsonStream):
         self._finished: set[int] = set()
 
     def event(self, name: bytes, value: Json) -> bytes:
-        usage = read_usage(value.get("usage"))
-        if usage is not None:
-            self.usage = usage
+        usage, before = read_usage(value.get("usage")), self.usage
+        if usage is None or before is None or usage.completion_tokens <= before.completion_tokens:
+            usage = latest(before, usage)
+        self.usage = usage  # thinking models correct the prompt's count once the answer begins
         choices = objects(at(value, "output", "choices"))
         return b"".join(self._choice(index, choice) for index, choice in enumerate(choices))
 

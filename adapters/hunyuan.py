@@ -23,7 +23,6 @@ from ..plugins import (
     UpstreamError,
     UpstreamRequest,
     UpstreamResponse,
-    Usage,
     hookimpl,
 )
 from .chat import (
@@ -41,7 +40,7 @@ from .failures import CONTENT_FILTER, MODEL_NOT_FOUND, Failure, Verdict, coded
 from .fields import CHAT_FIELDS, EMBEDDING_FIELDS, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, objects, text
 from .parts.tc3 import JSON_TYPE, authorization
-from .parts.usage import read_usage
+from .parts.usage import latest, read_renamed
 
 FINISH_REASONS: Mapping[str, str] = {
     "stop": "stop",
@@ -98,6 +97,12 @@ _HANDLED = frozenset(
 
 SERVICE = "hunyuan"
 VERSION = "2023-09-01"
+_COUNTS = {
+    "prompt_tokens": "PromptTokens",
+    "completion_tokens": "CompletionTokens",
+    "total_tokens": "TotalTokens",
+}
+
 ACTIONS: Mapping[str, str] = {"chat/completions": "ChatCompletions", "embeddings": "GetEmbedding"}
 
 
@@ -140,7 +145,7 @@ class HunyuanAdapter(ForeignAdapter):
     def reply(self, call: Call, response: UpstreamResponse) -> Reply:
         value = self.document(call, response)
         answer = value.get("Response", value)
-        usage = read_usage(_snake(at(answer, "Usage")))
+        usage = read_renamed(at(answer, "Usage"), _COUNTS)
         if call.endpoint == "embeddings":
             rows = objects(at(answer, "Data"))
             return embeddings(call, [row.get("Embedding") or [] for row in rows], usage)
@@ -172,9 +177,7 @@ class HunyuanStream(JsonStream):
 
     def event(self, name: bytes, value: Json) -> bytes:
         value = value.get("Response", value)
-        usage: Usage | None = read_usage(_snake(value.get("Usage")))
-        if usage is not None:
-            self.usage = usage
+        self.usage = latest(self.usage, read_renamed(value.get("Usage"), _COUNTS))
         choices = objects(value.get("Choices"))
         return b"".join(self._choice(place, choice) for place, choice in enumerate(choices))
 
@@ -303,16 +306,6 @@ def _made_call(place: int, item: Json) -> Json:
 
 def _finish(native: object) -> str:
     return FINISH_REASONS.get(native, "stop") if isinstance(native, str) and native else ""
-
-
-def _snake(usage: object) -> Json | None:
-    if not isinstance(usage, dict):
-        return None
-    return {
-        "prompt_tokens": usage.get("PromptTokens"),
-        "completion_tokens": usage.get("CompletionTokens"),
-        "total_tokens": usage.get("TotalTokens"),
-    }
 
 
 @hookimpl

@@ -38,7 +38,7 @@ from .chat import (
 from .fields import CHAT_FIELDS, EMBEDDING_FIELDS, others
 from .foreign import ForeignAdapter, JsonStream, at, is_document, json_object, objects, text
 from .ndjson import LineDecoder
-from .parts.usage import read_usage
+from .parts.usage import read_renamed
 
 FINISH_REASONS: Mapping[str, str] = {"stop": "stop", "length": "length", "load": "stop", "unload": "stop"}
 """Source: "Chat", `done_reason`, which old servers leave out."""
@@ -248,8 +248,7 @@ def _finish(value: Json) -> str:
 
 def _usage(value: Json) -> Usage | None:
     """The prompt's count is left out where all of it was in the cache."""
-    counts = {"prompt_tokens": value.get("prompt_eval_count"), "completion_tokens": value.get("eval_count")}
-    return read_usage(counts)
+    return read_renamed(value, {"prompt_tokens": "prompt_eval_count", "completion_tokens": "eval_count"})
 
 
 @hookimpl

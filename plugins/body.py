@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind | None) for kind in (str, bool, dict)
+    kind: msgspec.json.Decoder(kind | None) for kind in (str, bool, dict, int)
 }
 _key = re.compile(rb'[ \t\n\r,]*"[^"\\]*(?:\\.[^"\\]*)*"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL).match
 """A key with what stands before its value. The JSON has been parsed, so a comma is where one belongs."""
@@ -71,6 +71,11 @@ class JsonBody:
             return decoded
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
             raise BodyError(f"invalid value for {name!r}: {exc}", name) from exc
+
+    def part(self, name: str) -> bytes:
+        """Return the bytes of a top-level field as they were received; none if it is absent."""
+        value = self._fields.get(name)
+        return bytes(value) if value is not None else b""
 
     @property
     def tree(self) -> Json:

@@ -122,10 +122,13 @@ class LocalAnswer(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Model tokens of one answer as the provider counted them.
+    """What one answer used, as the provider counted it.
 
-    `cached_tokens` (read from the provider's prompt cache) and `cache_write_tokens` (put into it) are part
-    of `prompt_tokens`, `reasoning_tokens` is part of `completion_tokens`.
+    `cached_tokens` (read from the provider's prompt cache), `cache_write_tokens` (put into it),
+    `audio_prompt_tokens` and `image_prompt_tokens` are part of `prompt_tokens`; `reasoning_tokens`,
+    `audio_completion_tokens` and `image_completion_tokens` are part of `completion_tokens`. `milliseconds`
+    of audio, `images` made. `odd` names what was wrong with the report and has been left out of it, such as
+    `negative_usage`; where nothing else was in it, all counts are 0 and the gateway counts by itself.
     """
 
     prompt_tokens: int = 0
@@ -133,6 +136,13 @@ class Usage(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     cache_write_tokens: int = 0
+    audio_prompt_tokens: int = 0
+    audio_completion_tokens: int = 0
+    image_prompt_tokens: int = 0
+    image_completion_tokens: int = 0
+    milliseconds: int = 0
+    images: int = 0
+    odd: tuple[str, ...] = ()
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -108,7 +108,9 @@ class UsageRecord(msgspec.Struct, frozen=True):
     one word for machines: the value of an ErrorKind where the provider failed, `client_left`,
     `client_stalled`, `internal_error`, or the code the client was refused with. Both are empty for a good
     answer. An answer that was cut has the status it began with. `channel_id` is None where none was asked.
-    `answered_by` is the plugin that answered in place of a provider: there is no usage then.
+    `answered_by` is the plugin that answered in place of a provider: there is no usage then. `cost` is quota,
+    500,000 of which are one US dollar. `usage_source` is `provider` where the provider said what was used,
+    `tokenizer` or `estimate` where it was counted here.
     """
 
     request_id: str
@@ -130,6 +132,8 @@ class UsageRecord(msgspec.Struct, frozen=True):
     problem: str
     answered_by: str = ""
     error_type: str = ""
+    cost: int = 0
+    usage_source: str = ""
 
 
 class Host(Protocol):

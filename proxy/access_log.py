@@ -30,9 +30,9 @@ class Record:
     """What is known of a request so far. Times are of time.monotonic()."""
 
     __slots__ = (
-        "answered_by", "attempts", "bytes_sent", "channel", "ended_at", "endpoint", "error_type",
+        "answered_by", "attempts", "bytes_sent", "channel", "cost", "ended_at", "endpoint", "error_type",
         "first_byte_at", "model", "principal", "problem", "received_at", "request_id", "status", "stream",
-        "usage",
+        "usage", "usage_source",
     )  # fmt: skip
 
     def __init__(self, request_id: str, endpoint: str, received_at: float) -> None:
@@ -47,6 +47,8 @@ class Record:
         self.attempts = 0
         self.first_byte_at: float | None = None
         self.usage: Usage | None = None
+        self.usage_source = ""
+        self.cost = 0
         self.problem = ""
         self.error_type = ""
         self.status = 0
@@ -74,6 +76,8 @@ class Record:
             "bytes": self.bytes_sent,
             "prompt_tokens": usage.prompt_tokens if usage else None,
             "completion_tokens": usage.completion_tokens if usage else None,
+            "cost": self.cost or None,
+            "usage_source": self.usage_source if self.usage_source not in ("", "provider") else None,
             "problem": self.problem or None,
         }
         return {name: value for name, value in shown.items() if value is not None}
@@ -93,6 +97,8 @@ class Record:
             channel_name=channel.row.name if channel else "",
             adapter=channel.adapter.name if channel else "",
             usage=self.usage,
+            usage_source=self.usage_source,
+            cost=self.cost,
             attempts=self.attempts,
             bytes_sent=self.bytes_sent,
             first_byte_s=self.first_byte_at - self.received_at if self.first_byte_at else None,

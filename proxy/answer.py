@@ -28,7 +28,7 @@ class Answer:
 
     __slots__ = (
         "_head", "_http11", "_is_head", "_transport",
-        "bytes_sent", "chunked", "ended", "keep_alive", "request_id", "started", "status",
+        "bytes_sent", "chunked", "ended", "keep_alive", "notes", "request_id", "started", "status",
     )  # fmt: skip
 
     def __init__(
@@ -51,11 +51,13 @@ class Answer:
         self.ended = False
         self.status = 0
         self.bytes_sent = 0
+        self.notes = b""
+        """Lines of the head that are ours: what has been charged, what limits there are."""
 
     def start(self, status: int, fields: Fields, length: int | None = None) -> None:
         """Begin. A `length` of None means that only the end will tell."""
         head = [serialize(_status_line(status), fields)]
-        head.append(b"x-request-id: %b\r\ndate: %b\r\n" % (self.request_id.encode(), _date()))
+        head.append(b"x-request-id: %b\r\ndate: %b\r\n%b" % (self.request_id.encode(), _date(), self.notes))
         if length is not None:
             head.append(b"content-length: %d\r\n" % length)
         elif self._http11:

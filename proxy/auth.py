@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from .errors import GatewayError, forbidden, unauthorized
@@ -17,11 +17,23 @@ _KEY_FIELDS = ("authorization", "x-api-key", "api-key")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A token and the user it belongs to; `pin` is the channel the key names, for administrators."""
+    """A token and the user it belongs to; `pin` is the channel the key names, for administrators.
+
+    `limited` are the names of their accounts that can run out, `subjects` of what limits may be set for.
+    """
 
     token: Token
     user: User
     pin: int | None = None
+    limited: tuple[str, ...] = field(init=False)
+    subjects: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        token, user = self.token, self.user
+        accounts = ((f"user:{user.id}", user.limited), (f"token:{token.id}", token.limited))
+        put = object.__setattr__  # it is frozen from here on
+        put(self, "limited", tuple(name for name, limited in accounts if limited))
+        put(self, "subjects", (f"token:{token.id}", f"user:{user.id}", f"group:{user.group}"))
 
 
 def client_key(headers: Mapping[str, str]) -> str:

@@ -102,7 +102,9 @@ def _joined(parts: Iterable[Call], replies: Iterable[Reply]) -> Reply:
         begun = len(data)
         data += [{**vector, "index": begun + at} for at, vector in enumerate(_vectors(answer, _inputs(call)))]
         if reply.usage is not None:
-            usage = Usage((usage.prompt_tokens if usage else 0) + reply.usage.prompt_tokens)
+            before, odd = (usage.prompt_tokens, usage.odd) if usage else (0, ())
+            odd = tuple(dict.fromkeys((*odd, *reply.usage.odd)))
+            usage = Usage(before + reply.usage.prompt_tokens, odd=odd)
     whole = {**whole, "data": data}
     if usage is not None:
         whole["usage"] = {"prompt_tokens": usage.prompt_tokens, "total_tokens": usage.prompt_tokens}

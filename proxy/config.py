@@ -17,9 +17,12 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from .errors import ConfigError
+from .money import parse_balance, parse_quota
 
 ENV_PREFIX = "CANALGATE_"
 CONFIG_ENV = "CANALGATE_CONFIG"
+ONE_API_ENV = "SQL_DSN"
+"""One API's name of `data.database`."""
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,10 +41,14 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is kept on disk."""
+    """What is kept, and where. `database` is empty for a file in `dir`, else an address with a password."""
 
     dir: str = "data"
+    database: str = ""
     secret_key: str = ""
+
+    def __repr__(self) -> str:
+        return f"Data(dir={self.dir!r})"  # the others are secrets
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +78,32 @@ class Plugins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, dict[str, Any]] = {}
 
 
+class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept of requests and their cost. `keep_days` is 0 for ever."""
+
+    durability: Literal["process", "power", "database"] = "process"
+    flush_s: float = 0.2
+    completion_tokens: int = 4096
+    keep_days: int = 400
+
+
+class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What models cost. Amounts are dollars per million tokens, as text."""
+
+    file: str = ""
+    unpriced: Literal["free", "refuse", "default"] = "free"
+    default_prompt: str = "0"
+    default_completion: str = "0"
+
+
+class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What new users may spend, and what an invitation gives to who was invited and who has invited."""
+
+    new_user: str = "0"
+    invited: str = "0"
+    inviter: str = "0"
+
+
 class Demo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The channel that answers as long as there is no other."""
 
@@ -85,6 +118,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstream: Upstream = Upstream()
     log: Log = Log()
     plugins: Plugins = Plugins()
+    ledger: Ledger = Ledger()
+    prices: Prices = Prices()
+    quota: Quota = Quota()
     demo: Demo = Demo()
 
     @property
@@ -144,6 +180,8 @@ def _with_plugin_tables(table: dict[str, Any]) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """CANALGATE_SECTION__KEY=value, the value as TOML has it; text needs no quotes, a list may be a,b,c."""
     tables: dict[str, dict[str, Any]] = {}
+    if environ.get(ONE_API_ENV):
+        tables["data"] = {"database": environ[ONE_API_ENV]}
     for name in sorted(environ):
         if not name.startswith(ENV_PREFIX) or "__" not in name:
             continue
@@ -183,7 +221,7 @@ def _merged(table: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict
 
 T = TypeVar("T")
 
-_SECRETS = frozenset({"data.secret_key"})
+_PUBLIC_DATA = "data.dir"
 
 _REMEDIES = (
     (r"Expected `(int|float|int \| float|number)`, got `str`", "remove the quotes"),
@@ -205,7 +243,9 @@ def _convert(table: dict[str, Any], kind: type[T], source: str) -> T:
         if unknown:
             key = unknown[1]
             where = ".".join(part for part in (where.removeprefix("$"), key) if part)
-        value = "..." if where in _SECRETS else _look_up(table, where)
+        # A misspelt name of a secret is a secret too.
+        secret = where.partition(".")[0] == "data" and where != _PUBLIC_DATA
+        value = "..." if secret else _look_up(table, where)
         remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, message)), "")
         raise ConfigError(
             f"{source}: {where} = {value!r}: {_lower(message)}" + (f"; {remedy}" if remedy else "")
@@ -247,6 +287,17 @@ def check(config: Config) -> None:
             raise ConfigError(
                 f"server.trusted_proxies: {exc}; write an address or a network like 10.0.0.0/8"
             ) from exc
+    if not 0 <= config.ledger.keep_days < 2**20:
+        raise ConfigError(f"ledger.keep_days = {config.ledger.keep_days}: expected 0 (for ever) or more")
+    if not 0 < config.ledger.flush_s <= 60:
+        raise ConfigError(f"ledger.flush_s = {config.ledger.flush_s}: expected a number above 0, 60 at most")
+    if not 0 < config.ledger.completion_tokens < 2**31:
+        raise ConfigError(f"ledger.completion_tokens = {config.ledger.completion_tokens}: expected 1 or more")
+    for name, read in (("new_user", parse_balance), ("invited", parse_quota), ("inviter", parse_quota)):
+        try:
+            read(getattr(config.quota, name))
+        except ValueError as exc:
+            raise ConfigError(f"quota.{name} = {exc}") from None
     if upstream.ca_file and not Path(upstream.ca_file).is_file():
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
     if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):

@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 from ..plugins import Endpoint
 from .errors import GatewayError
 
-Page = Literal["models", "model", "live", "ready", "status"]
+Page = Literal["models", "model", "live", "ready", "status", "receipt", "subscription", "usage"]
 
 _RELAYED = frozenset(get_args(Endpoint))
 _PAGES: dict[str, Page] = {
@@ -18,7 +18,11 @@ _PAGES: dict[str, Page] = {
     "health/live": "live",
     "health/ready": "ready",
     "api/status": "status",
+    "dashboard/billing/subscription": "subscription",
+    "dashboard/billing/usage": "usage",
 }
+_VERSIONED = frozenset({"models", "dashboard/billing/subscription", "dashboard/billing/usage"})
+"""Pages that are also served below `/v1`."""
 _ENGINE = re.compile(r"engines/(.+)/embeddings")
 
 DEFAULT_MODELS: dict[str, str] = {
@@ -39,12 +43,13 @@ FORMS = frozenset({"images/edits", "images/variations", "audio/transcriptions", 
 class Route:
     """Where a request goes: to an endpoint of a provider, or to a page of ours.
 
-    `model` is the one the path names, if it names one.
+    `model` and `request_id` are what the path names, if it names one.
     """
 
     endpoint: Endpoint | None = None
     page: Page | None = None
     model: str = ""
+    request_id: str = ""
 
 
 @lru_cache(maxsize=512)
@@ -78,10 +83,12 @@ def _find(path: str) -> Route | None:
     bare = name.removeprefix("v1/")
     if bare in _RELAYED:
         return Route(cast("Endpoint", bare))
-    if bare in _PAGES and (bare == "models" or not versioned):
+    if bare in _PAGES and (bare in _VERSIONED or not versioned):
         return Route(page=_PAGES[bare])
     if bare.startswith("models/"):
         return Route(page="model", model=bare.removeprefix("models/"))
+    if bare.startswith("usage/"):
+        return Route(page="receipt", request_id=bare.removeprefix("usage/"))
     if engine := _ENGINE.fullmatch(bare):
         return Route("embeddings", model=engine[1])
     return None

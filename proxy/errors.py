@@ -61,6 +61,28 @@ def forbidden(message: str, code: str) -> GatewayError:
     return GatewayError(403, message, type="permission_error", code=code)
 
 
+def insufficient_quota(whose: str) -> GatewayError:
+    """The caller's money does not suffice; asking again will not help."""
+    return GatewayError(
+        402,
+        f"{whose} has not enough quota left for this request; top it up or ask for fewer tokens",
+        type="insufficient_quota",
+        code="insufficient_quota",
+        headers={"x-should-retry": "false"},
+    )
+
+
+def budget_spent(period: str, wait_s: float) -> GatewayError:
+    """The budget of this `day` or `month` is spent; `wait_s` is how long until the next."""
+    return GatewayError(
+        429,
+        f"the budget of this {period} is spent",
+        type="insufficient_quota",
+        code="budget_exceeded",
+        headers={"retry-after": str(max(1, math.ceil(wait_s))), "x-should-retry": "false"},
+    )
+
+
 def bad_body(error: BodyError) -> GatewayError:
     """The request's body is not what the endpoint takes."""
     return GatewayError(400, str(error), param=error.param, code="invalid_request_body")
@@ -79,6 +101,17 @@ def no_such_model(model: str) -> GatewayError:
 def internal() -> GatewayError:
     """A bug of ours. The log has the traceback under the request's id."""
     return GatewayError(500, "internal error of the gateway", type="server_error", code="internal_error")
+
+
+def database_away() -> GatewayError:
+    """The database cannot be reached, and what it would have said is not in memory."""
+    return GatewayError(
+        503,
+        "the gateway cannot reach its database",
+        type="server_error",
+        code="database_unavailable",
+        headers={"retry-after": "1"},
+    )
 
 
 _UPSTREAM: Mapping[ErrorKind, tuple[int, str, str, str]] = {

@@ -23,6 +23,7 @@ from . import auth, batches, headers
 from .access_log import Record, caller_of
 from .answer import Answer
 from .asked import Asked, read_request
+from .bill import Bill
 from .endpoints import Route
 from .errors import GatewayError, bad_body, from_upstream, internal
 from .inbound import BodyReader, Inbound
@@ -48,7 +49,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_asked", "_at", "_candidates", "_connection", "_inbound", "_on_ended", "_reader", "_relay",
+        "_asked", "_at", "_bill", "_candidates", "_connection", "_inbound", "_on_ended", "_reader", "_relay",
         "_renewed", "_route", "_stall_timer", "_task", "_transfer", "_upload", "answer", "ended", "record",
     )  # fmt: skip
 
@@ -69,6 +70,7 @@ class Exchange:
         self._asked: Asked | None = None
         self._candidates: list[UsableChannel] = []
         self._at = 0
+        self._bill: Bill | None = None
         self._renewed = False
         self._transfer: Transfer | None = None
         self._connection: Connection | None = None
@@ -94,6 +96,7 @@ class Exchange:
                 return
             relay, record = self._relay, self.record
             principal = record.principal = await relay.principal(self._inbound)
+            bill = self._bill = relay.billing.open(record, self._inbound.address)
             self._reader.check_length()
             asked, draft = await read_request(self._route, self._inbound, self._reader), None
             record.model, record.stream = asked.model, asked.stream
@@ -106,7 +109,8 @@ class Exchange:
                 self._end()
                 return
             self._asked = asked
-            self._candidates = await relay.choose(principal, asked)
+            channels = await relay.choose(principal, asked)
+            self._candidates = await relay.billing.admit(bill, asked, channels, self._reader.length)
             await self._attempt_until_sent()
         except Exception as exc:
             self._fail(exc)
@@ -165,12 +169,14 @@ class Exchange:
         self.record.channel = chosen
         self.record.attempts += 1
         now = time.time()
+        assert self._bill is not None
+        meter = self._bill.attempt(chosen, self.answer)
         call = make_call(
             chosen, asked, self._inbound.request_id, await relay.credentials.get(chosen, now), now
         )
         adapter, limit = chosen.adapter, relay.config.upstream.max_reply_bytes
         transfer = self._transfer = Transfer(
-            adapter, call, self.answer, limit, self._transferred, relay.hooks
+            adapter, call, self.answer, limit, self._transferred, relay.hooks, self._settle, meter
         )
         if parts := batches.parts_of(call, adapter.embedding_inputs):
             transfer.give(*await batches.ask_parts(relay.upstream, chosen, parts, limit))
@@ -207,6 +213,14 @@ class Exchange:
             self._fail(exc)
 
     # From the provider to the client.
+
+    def _settle(self, then: Callable[[], None]) -> None:
+        """All of a good answer is known: have it accounted for, then let its last bytes go."""
+        self._note()
+        bill, transfer = self._bill, self._transfer
+        assert bill is not None and transfer is not None
+        self.record.status = self.answer.status or transfer.status
+        bill.settle(transfer, self.answer, then)
 
     def _transferred(self, error: UpstreamError | None) -> None:
         """An attempt is over: the client has its answer, or another channel may give one."""
@@ -294,14 +308,27 @@ class Exchange:
             return
         self.ended = True
         self._stop_timer()
+        record, answer = self.record, self.answer
+        record.status, record.bytes_sent = answer.status, answer.bytes_sent
+        self._account()
         if self._transfer is not None:
             self._transfer.abandon()
             self._transfer = None  # it knows this exchange: without the cycle both are gone at once
         self._release()
-        record, answer = self.record, self.answer
-        record.status, record.bytes_sent = answer.status, answer.bytes_sent
         self._relay.access_log.add(record)
         self._on_ended()
+
+    def _account(self) -> None:
+        """End the bill of a request whose answer did not come to its end: what was delivered is owed."""
+        bill, transfer = self._bill, self._transfer
+        if bill is None or bill.is_ended:
+            return
+        if transfer is not None and transfer.has_begun:
+            transfer.stop()
+            self._note()
+            bill.settle(transfer, self.answer, _nobody_waits)
+        else:
+            bill.close()
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None
@@ -320,3 +347,7 @@ class Exchange:
 
     def _run(self, work: Work) -> None:
         self._task = self._relay.owner.run(work, "request")
+
+
+def _nobody_waits() -> None:
+    """For a settlement after the answer has gone."""

@@ -22,15 +22,19 @@ from ..adapters import BUILTIN
 from ..plugins import Adapter
 from ..plugins.manager import PluginManager
 from .access_log import AccessLog
+from .account_pages import AccountPages
+from .bill import Billing
 from .config import Config
 from .credentials import Credentials
 from .errors import ConfigError
 from .front import Front
+from .ledger.ledger import Ledger
+from .ledger.upkeep import Upkeep
 from .live import Live
 from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
 from .relay import Relay
 from .snapshot import Snapshot
-from .store import Store, open_store
+from .store import Store, StoreError, open_store
 from .upstream import Upstream
 from .vault import Vault, hash_password, new_password, new_token_key, open_vault
 
@@ -95,7 +99,7 @@ async def opened(config: Config) -> AsyncIterator[Opened]:
     if not os.access(directory, os.W_OK):
         raise ConfigError(f"data.dir = {str(directory)!r}: not writable; choose a folder you may write to")
     vault = open_vault(directory, config.data.secret_key)
-    async with open_store(directory, vault) as store:
+    async with open_store(config.data.database, directory, vault, config.ledger.keep_days) as store:
         yield Opened(config, vault, store, load_plugins(config))
 
 
@@ -111,13 +115,20 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
     async with (
         opened(config) as parts,
         parts.plugins.hooks.lifespan(parts.host),
-        Live(parts.store, parts.vault, parts.plugins.adapters, demo=config.demo.enabled) as live,
+        Live(
+            parts.store, parts.vault, parts.plugins.adapters, config.prices, demo=config.demo.enabled
+        ) as live,
+        Upkeep(parts.store),
+        Ledger(parts.store, config.data_dir, config.ledger.durability, config.ledger.flush_s) as ledger,
+        Billing(live, ledger, config.ledger.completion_tokens) as billing,
         Upstream(config.upstream) as upstream,
         Credentials(upstream) as credentials,
         AccessLog(parts.plugins.hooks) as access_log,
-        Relay(config, live, upstream, credentials, access_log, parts.plugins.hooks) as relay,
     ):
-        yield parts, relay, live
+        pages = AccountPages(parts.store.requests, parts.store.accounts, ledger.pending)
+        hooks = parts.plugins.hooks
+        async with Relay(config, live, upstream, credentials, access_log, hooks, billing, pages) as relay:
+            yield parts, relay, live
 
 
 async def first_start(parts: Opened) -> FirstStart | None:
@@ -127,7 +138,10 @@ async def first_start(parts: Opened) -> FirstStart | None:
     password, key = new_password(), new_token_key()
     now = int(time.time())
     hashed = await asyncio.to_thread(hash_password, password)
-    root = await parts.store.add_user(User(0, ROOT_NAME, ROLE_ROOT, DEFAULT_GROUP, ENABLED, now, hashed))
+    try:
+        root = await parts.store.add_user(User(0, ROOT_NAME, ROLE_ROOT, DEFAULT_GROUP, ENABLED, now, hashed))
+    except StoreError:
+        return None  # another gateway on the same database was first
     await parts.store.add_token(make_token(parts.vault, root, "first", key, now))
     return FirstStart(password, key)
 

@@ -12,14 +12,17 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from ..plugins import Adapter
 from .auth import Principal, split_pin
-from .errors import unauthorized
+from .config import Prices
+from .errors import database_away, unauthorized
+from .prices.book import make_book
 from .snapshot import EMPTY, Snapshot, build, demo_channel
-from .store import Store
+from .store import DatabaseError, Store, Unavailable
 from .tasks import Owner
 from .vault import Vault
 
@@ -33,29 +36,41 @@ _MAX_KNOWN = 50_000
 class Live:
     """Snapshot and token book. An async context manager; inside it they follow the store."""
 
-    def __init__(self, store: Store, vault: Vault, adapters: Mapping[str, Adapter], *, demo: bool) -> None:
+    def __init__(
+        self, store: Store, vault: Vault, adapters: Mapping[str, Adapter], prices: Prices, *, demo: bool
+    ) -> None:
         self._store = store
         self._vault = vault
         self._adapters = adapters
+        self._prices = make_book(prices)
         self._demo = demo
         self._owner = Owner()
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._reported_at = 0.0
+        self._is_away = False
         self._loading = asyncio.Lock()
         self._known: dict[bytes, Principal | None] = {}
         self.snapshot: Snapshot = EMPTY
 
     async def __aenter__(self) -> Live:
-        await self.catch_up()
+        await self._catch_up()
         self._owner.repeat(self._watch, POLL_S, "store watch")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._owner.close()
-        await self._store.forget_instance(self._name)
+        with suppress(DatabaseError):  # it is forgotten in time
+            await self._store.forget_instance(self._name)
 
     async def catch_up(self) -> bool:
-        """Load what has changed in the store; says whether anything has since the call, whoever loaded it."""
+        """Load what has changed in the store; says whether anything has since the call, whoever loaded it.
+
+        Raises GatewayError 503 if the database cannot be reached.
+        """
+        with _reached():
+            return await self._catch_up()
+
+    async def _catch_up(self) -> bool:
         before = self.snapshot
         async with self._loading:
             generation = await self._store.generation()
@@ -69,12 +84,13 @@ class Live:
         return self._known.get(self._vault.token_hash(key))
 
     async def find(self, key: str) -> Principal:
-        """Return who holds this key, with the channel it names, if any. Raises GatewayError 401."""
-        found = await self._find(key)
-        if found is None:
+        """Return who holds this key, with the channel it names, if any. Raises GatewayError 401 or 503."""
+        with _reached():
+            found = await self._find(key)
             base, pin = split_pin(key)
-            found = await self._find(base) if pin is not None else None
-            found = replace(found, pin=pin) if found is not None else None
+            if found is None and pin is not None:
+                found = await self._find(base)
+                found = replace(found, pin=pin) if found is not None else None
         if found is None:
             raise unauthorized("incorrect API key")
         return found
@@ -85,7 +101,7 @@ class Live:
         if found is not None:
             return found
         if key_hash in self._known:
-            await self.catch_up()
+            await self._catch_up()
             if key_hash in self._known:  # still: another task may have loaded the change meanwhile
                 return self._known[key_hash]
         if len(self._known) >= _MAX_KNOWN:
@@ -97,14 +113,27 @@ class Live:
         return found
 
     async def _watch(self) -> None:
-        if not await self.catch_up() and time.monotonic() - self._reported_at > _HEARTBEAT_S:
-            await self._report()
+        """Follow the store. As long as it is away, what is in memory serves."""
+        try:
+            if not await self._catch_up() and time.monotonic() - self._reported_at > _HEARTBEAT_S:
+                await self._report()
+        except Unavailable as exc:
+            if not self._is_away:
+                log.warning("database cannot be reached error=%s", exc)
+            self._is_away = True
+            return
+        if self._is_away:
+            log.info("database is back")
+        self._is_away = False
 
     async def _load(self, generation: int) -> None:
         rows = await self._store.channels()
         if not rows and self._demo and "demo" in self._adapters:
             rows = [demo_channel(self._adapters["demo"])]
-        snapshot = build(generation, rows, self._adapters)
+        store = self._store
+        book = self._prices.with_set(await store.prices.all())
+        ratios, limits = await store.prices.group_ratios(), await store.limits.all()
+        snapshot = build(generation, rows, self._adapters, book, ratios, limits)
         for channel_id, problem in snapshot.problems.items():
             log.warning("channel not in use channel=%d problem=%s", channel_id, problem)
         self._known = {}
@@ -114,3 +143,12 @@ class Live:
     async def _report(self) -> None:
         self._reported_at = time.monotonic()
         await self._store.report_instance(self._name, self.snapshot.generation, int(time.time()))
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Say to the client what keeps us from the database."""
+    try:
+        yield
+    except Unavailable as exc:
+        raise database_away() from exc

@@ -17,7 +17,10 @@ DEFAULT_GROUP = "default"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. `password_hash` is empty where no password is set and login is impossible."""
+    """A person or program with tokens. Without a password (`password_hash` is empty) nobody can log in.
+
+    `limited`: what they may spend is the balance of the account `user:ID`.
+    """
 
     id: int
     name: str
@@ -26,6 +29,7 @@ class User:
     status: str
     created_at: int
     password_hash: str = field(default="", repr=False)
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class Token:
     """An API key a client holds; the key itself is not kept, only its keyed hash.
 
     `expires_at` is unix seconds, None for never. Empty `models` or `subnets` mean any.
-    `hint` is the end of the key, for people to tell tokens apart.
+    `hint` is the end of the key, for people to tell tokens apart. `limited`: it may spend no more than the
+    balance of the account `token:ID`, whatever its user has.
     """
 
     id: int
@@ -46,11 +51,15 @@ class Token:
     expires_at: int | None = None
     models: tuple[str, ...] = ()
     subnets: tuple[str, ...] = ()
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelRow:
-    """A configured way to a provider. `mapping` turns the client's model name into the provider's."""
+    """A configured way to a provider. `mapping` turns the client's model name into the provider's.
+
+    `ratio` multiplies what its answers cost, in millionths.
+    """
 
     id: int
     type: str
@@ -66,3 +75,4 @@ class ChannelRow:
     status: str = ENABLED
     proxy: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ratio: int = 1_000_000

@@ -14,7 +14,9 @@ from ..plugins import Call, Credential
 from ..plugins.hooks import Hooks
 from . import auth, pages, routing
 from .access_log import AccessLog
+from .account_pages import AccountPages
 from .asked import Asked
+from .bill import Billing
 from .config import Config
 from .credentials import Credentials
 from .endpoints import Route
@@ -37,6 +39,8 @@ class Relay:
         credentials: Credentials,
         access_log: AccessLog,
         hooks: Hooks,
+        billing: Billing,
+        account_pages: AccountPages,
     ) -> None:
         self.config = config
         self.live = live
@@ -44,6 +48,8 @@ class Relay:
         self.credentials = credentials
         self.access_log = access_log
         self.hooks = hooks
+        self.billing = billing
+        self.account_pages = account_pages
         self.owner = Owner()
         self.draining = False
         self._rng = random.Random()
@@ -85,9 +91,19 @@ class Relay:
             return pages.status()
         principal = await self.principal(inbound)
         await self.live.catch_up()
+        if route.page in ("receipt", "subscription", "usage"):
+            return await self._account_page(route, principal)
         if route.page == "model":
             return pages.model(self.live.snapshot, principal, route.model)
         return pages.models(self.live.snapshot, principal)
+
+    async def _account_page(self, route: Route, principal: auth.Principal) -> object:
+        shown = self.account_pages
+        if route.page == "receipt":
+            return await shown.receipt(principal, route.request_id)
+        if route.page == "subscription":
+            return await shown.subscription(principal)
+        return await shown.usage(principal)
 
 
 def make_call(

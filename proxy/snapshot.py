@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..plugins import Adapter, Channel
+from .errors import GatewayError
+from .limits import Limit
+from .prices.book import EVERYTHING_FREE, PriceBook
+from .pricing import RATIO_ONE, Price
 from .records import DEFAULT_GROUP, ENABLED, ChannelRow
 
 DEMO_CHANNEL_ID = 0
@@ -33,16 +37,40 @@ class Snapshot:
     usable: Mapping[int, UsableChannel]
     by_model: Mapping[tuple[str, str], tuple[UsableChannel, ...]]
     problems: Mapping[int, str]
+    prices: PriceBook
+    group_ratios: Mapping[str, int]
+    limits: Mapping[str, Limit]
+
+    def price(self, model: str, channel: UsableChannel) -> Price:
+        """Return what a model costs on a channel. Raises GatewayError if it needs a price and has none."""
+        price = self.prices.find(model, channel.upstream_model(model), channel.adapter.name)
+        if price is None:
+            raise GatewayError(
+                403,
+                f"the model {model[:200]!r} has no price here, and is not served without one",
+                type="permission_error",
+                code="model_not_priced",
+                param="model",
+            )
+        return price
+
+    def group_ratio(self, group: str) -> int:
+        """Return the price ratio of a group, in millionths."""
+        return self.group_ratios.get(group, RATIO_ONE)
 
     def models(self, group: str) -> list[str]:
         """Names of the models a group can use."""
         return sorted(model for (owner, model) in self.by_model if owner == group)
 
 
-EMPTY = Snapshot(0, MappingProxyType({}), MappingProxyType({}), MappingProxyType({}))
-
-
-def build(generation: int, rows: Iterable[ChannelRow], adapters: Mapping[str, Adapter]) -> Snapshot:
+def build(
+    generation: int,
+    rows: Iterable[ChannelRow],
+    adapters: Mapping[str, Adapter],
+    prices: PriceBook = EVERYTHING_FREE,
+    group_ratios: Mapping[str, int] = MappingProxyType({}),
+    limits: Mapping[str, Limit] = MappingProxyType({}),
+) -> Snapshot:
     """Build the routing state. A channel that cannot work is left out and reported, never an error.
 
     Disabled channels are in `usable`, so that an administrator can test them, and in no route.
@@ -70,7 +98,13 @@ def build(generation: int, rows: Iterable[ChannelRow], adapters: Mapping[str, Ad
         for route, members in routes.items()
     }
     return Snapshot(
-        generation, MappingProxyType(usable), MappingProxyType(by_model), MappingProxyType(problems)
+        generation,
+        MappingProxyType(usable),
+        MappingProxyType(by_model),
+        MappingProxyType(problems),
+        prices,
+        group_ratios,
+        limits,
     )
 
 
@@ -90,3 +124,6 @@ def demo_channel(adapter: Adapter) -> ChannelRow:
     return ChannelRow(
         DEMO_CHANNEL_ID, adapter.name, "demo", "", "", adapter.models, created_at=0, groups=(DEFAULT_GROUP,)
     )
+
+
+EMPTY = build(0, (), {})

@@ -1,10 +1,12 @@
 """The end of a stream that is passing by: as much of it as may matter once it is over.
 
 That is what comes after the last `"usage"` key, and enough to see how the stream ended. Kept small,
-because every open stream has one.
+because every open stream has one. What goes out of it is given to whoever wants to see all of the stream.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 MOST_BYTES = 8192
 """Kept behind a usage key; a usage object with what follows it is smaller."""
@@ -12,16 +14,19 @@ MOST_BYTES = 8192
 LEAST_BYTES = 512
 _TRIM_BYTES = 2048
 _KEY = b'"usage"'
+_DONES = (b"\ndata: [DONE]", b"\ndata:[DONE]", b"\rdata: [DONE]", b"\rdata:[DONE]")
 
 
 class Tail:
     """Takes pieces, gives the end of what they make together. Looks at them now and then, not at each."""
 
-    __slots__ = ("_limit", "_pieces", "_size")
+    __slots__ = ("_limit", "_pieces", "_seen", "_shown", "_size")
 
-    def __init__(self) -> None:
+    def __init__(self, seen: Callable[[bytes], None]) -> None:
+        self._seen = seen
         self._pieces: list[bytes] = []
         self._size = 0
+        self._shown = 0  # bytes at the beginning of the pieces that have been shown already
         self._limit = _TRIM_BYTES
 
     def add(self, piece: bytes) -> None:
@@ -35,10 +40,26 @@ class Tail:
         """Return the last bytes."""
         return b"".join(self._pieces)[-MOST_BYTES:]
 
+    def is_done(self) -> bool:
+        """Whether the stream has come to its `[DONE]`."""
+        line = self.end()[-LEAST_BYTES:].rstrip()
+        return line.endswith(_DONES)
+
+    def flush(self) -> None:
+        """Show what has not been shown: nothing more comes, or nothing more matters."""
+        self._show(b"".join(self._pieces))
+
     def _trim(self) -> None:
-        joined = self.end()
+        whole = b"".join(self._pieces)
+        self._show(whole)
+        joined = whole[-MOST_BYTES:]
         at = joined.rfind(_KEY)
         kept = joined[max(0, min(at, len(joined) - LEAST_BYTES)) :] if at >= 0 else joined[-LEAST_BYTES:]
         self._pieces = [kept]
-        self._size = len(kept)
+        self._shown = self._size = len(kept)
         self._limit = self._size + _TRIM_BYTES
+
+    def _show(self, whole: bytes) -> None:
+        if len(whole) > self._shown:
+            self._seen(whole[self._shown :])
+            self._shown = len(whole)

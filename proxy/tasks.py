@@ -43,6 +43,11 @@ class Owner:
         """Call `work` again and again. A failure is logged and does not end the loop."""
         self.start(_repeat(work, every_s, name), name)
 
+    async def join(self) -> None:
+        """Wait until everything that runs has ended."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def close(self) -> None:
         """Cancel what still runs and wait for it."""
         tasks = list(self._tasks)

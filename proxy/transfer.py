@@ -10,6 +10,9 @@ without a task switch. What an answer is decides how it travels:
 
 Until something was sent to the client, a failure is raised to whoever waits and another answer is still
 possible. After that it ends the client's stream with an error event and without a proper end.
+
+The last bytes of a good answer leave when it has been accounted for, and not before: `[DONE]` where there is
+one, since clients stop reading there.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from functools import partial
+from typing import ClassVar, Protocol
 
 from ..plugins import (
     Adapter,
@@ -45,6 +49,8 @@ EVENT_STREAM = "text/event-stream"
 MAX_ERROR_BYTES = 1024 * 1024
 _HELD_BYTES = 64 * 1024
 _LINE_END = re.compile(rb"[\r\n]")
+_MAYBE_DONE = (b"]\n\n", b"]\n", b"]\r\n\r\n", b"]\r\n", b"]")
+"""How a piece ends that ends with `[DONE]`."""
 _STREAM_FIELDS = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
 _NOTHING = UpstreamResponse(0, {})
 
@@ -62,17 +68,29 @@ class Source(Protocol):
         """Send nothing more."""
 
 
+class Meter(Protocol):
+    """What sees a stream pass by, in pieces of about two kilobytes."""
+
+    needs_body: ClassVar[bool]
+    """Whether the request's body is looked at when the stream has ended."""
+
+    def add(self, data: bytes) -> None:
+        """Take what comes next; it may begin and end inside an event."""
+
+
 class Transfer:
     """The receiver of one attempt.
 
-    `on_done` is called once, when the client's answer has ended: with None, or with the failure of an
-    attempt that has sent nothing to the client.
+    `settle` is called once, when all of a good answer is known and its last bytes have not been sent; it
+    calls what it was given when they may be. `on_done` is called once, when the client's answer has ended:
+    with None, or with the failure of an attempt that has sent nothing to the client.
     """
 
     __slots__ = (
-        "_adapter", "_answer", "_call", "_dropped", "_ended", "_filters", "_hooks", "_is_stream", "_limit",
-        "_max_reply_bytes", "_on_done", "_parts", "_response", "_size", "_source", "_tail", "_take",
-        "_translator", "cut", "first_byte_at", "usage",
+        "_adapter", "_answer", "_call", "_dropped", "_ended", "_failed", "_filters", "_hooks", "_is_stream",
+        "_last", "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle", "_settled",
+        "_size", "_source", "_tail", "_take", "_translator", "_unsent", "cut", "first_byte_at", "meter",
+        "reply", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +101,8 @@ class Transfer:
         max_reply_bytes: int,
         on_done: Callable[[UpstreamError | None], None],
         hooks: Hooks,
+        settle: Callable[[Callable[[], None]], None],
+        meter: Meter,
     ) -> None:
         self._adapter = adapter
         self._call = call
@@ -90,6 +110,10 @@ class Transfer:
         self._max_reply_bytes = max_reply_bytes
         self._on_done = on_done
         self._hooks = hooks
+        self._settle = settle
+        self._settled = False
+        self._last: list[Callable[[], None]] | None = None
+        self._unsent = 0
         self._filters: Sequence[AnswerFilter] = ()
         self._dropped: tuple[str, ...] = ()
         self._response = _NOTHING
@@ -101,8 +125,13 @@ class Transfer:
         self._translator: StreamTranslator | None = None
         self._is_stream = False
         self._ended = False
+        self._failed = False
         self._source: Source | None = None
         self.first_byte_at: float | None = None
+        self.meter = meter
+        """Sees a stream as it passes by."""
+        self.reply = b""
+        """An answer that is no stream, as the client gets it."""
         self.usage: Usage | None = None
         self.cut: UpstreamError | None = None
         """Why the client's stream ended early, if it did."""
@@ -122,6 +151,35 @@ class Transfer:
         if self._source is not None and not self._ended:
             self._source.resume()
 
+    @property
+    def status(self) -> int:
+        """Status of the provider's answer, 0 before there is one."""
+        return self._response.status
+
+    @property
+    def size(self) -> int:
+        """Bytes of the answer's body so far."""
+        return len(self.reply) or self._answer.bytes_sent
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of a good answer came."""
+        return self._last is not None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the provider has begun a good answer, and did not fail before the client had some of it."""
+        return 200 <= self._response.status < 300 and self.first_byte_at is not None and not self._failed
+
+    def stop(self) -> None:
+        """The answer is broken off: look at all of it that came."""
+        if self._tail is not None:
+            if self.usage is None and self._is_plain():
+                self._read_usage(self._tail)
+            self._tail.flush()
+        elif not self.reply:
+            self.reply = b"".join(self._parts)
+
     def abandon(self) -> None:
         """Stop without a word, if it has not ended: the client is gone, or has been answered otherwise."""
         if not self._ended:
@@ -135,8 +193,7 @@ class Transfer:
         if self._hooks.filters_answers:
             self._filters = self._hooks.filters(self._call)
         self._send_reply(200, reply)
-        self._ended = True
-        self._on_done(None)
+        self._at_last(self._done)
 
     # The receiver's side.
 
@@ -171,8 +228,11 @@ class Transfer:
             self._fail(bug(exc))
         else:
             if sent is data:
-                self._answer.write_framed(framed, len(data))
                 tail.add(data)
+                if self._last is None and not data.endswith(_MAYBE_DONE):
+                    self._answer.write_framed(framed, len(data))
+                else:
+                    self._send_end(partial(self._answer.write_framed, framed, len(data)))
             elif sent:
                 self._send(sent)
 
@@ -180,7 +240,11 @@ class Transfer:
         self._guarded(Transfer._finish, framed)
 
     def on_error(self, error: UpstreamError) -> None:
-        if not self._ended:
+        if self._ended:
+            return
+        if self._last is not None:
+            self._at_last(partial(self._fail, error))
+        else:
             self._fail(error)
 
     def _guarded(self, step: Callable[..., None], *values: object) -> None:
@@ -253,13 +317,15 @@ class Transfer:
         fields = self._fields()
         length = self._response.headers.get("content-length")
         if self._is_stream:
-            self._tail = Tail()
-            if self._call.body is not None and (self._translator is None or not self._translator.needs_body):
+            self._tail = Tail(self.meter.add)
+            needed = self.meter.needs_body or (self._translator is not None and self._translator.needs_body)
+            if self._call.body is not None and not needed:
                 self._call.body.release()
             fields += _STREAM_FIELDS
             length = None  # whatever the provider announced: an error event may follow its bytes
         self._answer.start(self._response.status, fields, int(length) if length else None)
-        self._take = Transfer._pass
+        self._unsent = int(length) if length else 0
+        self._take = Transfer._pass_sized if length else Transfer._pass
 
     def _fields(self) -> list[tuple[str, str]]:
         """The header fields of a 2xx answer."""
@@ -280,12 +346,55 @@ class Transfer:
                 return
         self._send(data)
 
+    def _pass_sized(self, data: bytes) -> None:
+        """Pass on an answer whose head has said how long it is."""
+        self._unsent -= len(data)
+        if self._unsent > 0:
+            self._answer.write(data)
+        else:
+            self._at_last(partial(self._answer.write, data))
+
     def _send(self, data: bytes) -> None:
-        self._answer.write(data)
         if self._tail is not None:
             self._tail.add(data)
+        if self._last is None and not data.endswith(_MAYBE_DONE):
+            self._answer.write(data)
+        else:
+            self._send_end(partial(self._answer.write, data))
 
     # How it ends.
+
+    def _send_end(self, send: Callable[[], None]) -> None:
+        """Send a piece that may be the last the client waits for."""
+        if self._last is not None or (self._tail is not None and self._tail.is_done()):
+            self._at_last(send)
+        else:
+            send()
+
+    def _at_last(self, step: Callable[[], None]) -> None:
+        """Do this when the answer has been accounted for; the first such step has that done."""
+        if self._settled:
+            step()
+        elif self._last is not None:
+            self._last.append(step)
+        else:
+            self._last = [step]
+            if self._tail is not None and self._is_plain():
+                self._read_usage(self._tail)
+                if self.usage is None or not self.usage.completion_tokens:
+                    self._tail.flush()
+            self._settle(self._go_on)
+
+    def _go_on(self) -> None:
+        self._settled = True
+        for step in self._last or ():
+            if self._ended:
+                return
+            step()
+
+    def _done(self) -> None:
+        self._ended = True
+        self._on_done(None)
 
     def _finish(self, framed: bool) -> None:
         if not 200 <= self._response.status < 300:
@@ -296,20 +405,22 @@ class Transfer:
             if self._take is Transfer._hold:
                 self._open_at_end()
             self._close(framed)
-        self._ended = True
-        self._on_done(None)
+        self._at_last(self._done)
 
     def _reply(self) -> None:
         response = self._whole()
         if not self._is_plain():
-            self._answer.send(response.status, response.body, self._fields())
+            self.reply = response.body
+            self._at_last(partial(self._answer.send, response.status, response.body, self._fields()))
             return
         self._send_reply(response.status, self._adapter.reply(self._call, response))
 
     def _send_reply(self, status: int, reply: Reply) -> None:
         self.usage = reply.usage
         fields = [field for field in self._fields() if field[0] != "content-type"]
-        self._answer.send(status, self._filtered(reply), [("content-type", reply.content_type), *fields])
+        fields.insert(0, ("content-type", reply.content_type))
+        self.reply = self._filtered(reply)
+        self._at_last(partial(self._answer.send, status, self.reply, fields))
 
     def _filtered(self, reply: Reply) -> bytes:
         """Give an answer to the filters: as a stream, where the adapter has made one of it."""
@@ -334,13 +445,12 @@ class Transfer:
         rest = self._translator.close() if self._translator is not None else b""
         if not self._answer.started:
             self._start()
-        if rest:
-            self._send(rest)
         if self._tail is not None and self._is_plain():
-            self._read_usage(self._tail)
+            self._tail.add(rest)
             if not framed and not self._adapter.is_complete(self._call, self._tail.end()):
                 raise UpstreamError(ErrorKind.FAULT, "the provider closed the connection in mid-stream")
-        self._answer.finish()
+        self._at_last(partial(self._answer.write, rest))
+        self._at_last(self._answer.finish)
 
     def _read_usage(self, tail: Tail) -> None:
         if self._translator is not None:
@@ -356,9 +466,12 @@ class Transfer:
         if self._answer.started:
             self.cut = error
             if self._tail is not None and self._is_plain():
-                self._read_usage(self._tail)
+                if not self._settled:
+                    self._read_usage(self._tail)
                 self._answer.write(error_event(error, self._call.model, self._tail.end()))
             self._answer.cut()
+        else:
+            self._failed = True
         if self._source is not None:
             self._source.abort()
         self._on_done(None if self._answer.started else error)
@@ -395,4 +508,4 @@ def _unzipped(body: bytes) -> bytes:
         return b""
 
 
-__all__ = ["Source", "Transfer", "bug"]
+__all__ = ["Meter", "Source", "Transfer", "bug"]

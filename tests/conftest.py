@@ -1,11 +1,17 @@
-"""Fixtures: a gateway with one scripted provider behind it, and the recordings where they are at hand."""
+"""Fixtures: a gateway with one scripted provider behind it, databases, and the recordings if at hand."""
 
 import asyncio
 import os
+from contextlib import ExitStack
 
+import databases
 import pytest
+import services
 import support
 import uvloop
+from canalgate.proxy.store import open_store
+from canalgate.proxy.store.open import open_database
+from canalgate.proxy.vault import open_vault
 from recordings import RECORDINGS
 
 
@@ -38,3 +44,44 @@ def recordings():
             pytest.fail(f"the recordings are required under CI: {RECORDINGS} is missing")
         pytest.skip("the recorded provider traffic is not beside this checkout")
     return RECORDINGS
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory):
+    """A function that gives, by kind, the one server of this test run; see `services.shared`."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    running = {}
+    with ExitStack() as stack:
+
+        def server(kind):
+            if kind not in running:
+                running[kind] = stack.enter_context(services.shared(kind, folder))
+            return running[kind]
+
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "mysql", "postgres"])
+async def database_url(request, servers):
+    """An empty database of each kind: what `data.database` takes."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    async with databases.empty(servers(request.param)) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(tmp_path, database_url):
+    """A database of each kind, with its tables."""
+    async with open_database(database_url, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def store(tmp_path, database_url):
+    """A store on each kind of database."""
+    async with open_store(database_url, tmp_path, open_vault(tmp_path)) as opened:
+        yield opened

@@ -20,9 +20,10 @@ import msgspec
 import orjson
 from canalgate.proxy.config import Config, Data, Server
 from canalgate.proxy.front import Front
-from canalgate.proxy.host import Opened, bind, make_token, running
+from canalgate.proxy.host import Opened, bind, make_token, opened, running
 from canalgate.proxy.live import Live
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, ChannelRow, Token, User
+from canalgate.proxy.store import Store
 from canalgate.proxy.vault import new_token_key
 
 fast_lane = True
@@ -346,3 +347,10 @@ async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterato
             yield Gateway(sock.getsockname()[1], f"sk-{key}", parts, live, front)
         finally:
             await front.stop(config.server.grace_s)
+
+
+@asynccontextmanager
+async def opened_store(data_dir: Path) -> AsyncIterator[Store]:
+    """Open the store of a gateway that does not run."""
+    async with opened(Config(data=Data(dir=str(data_dir)))) as parts:
+        yield parts.store

@@ -42,6 +42,7 @@ from ..failures import (
 from ..fields import UNSUPPORTED
 from ..foreign import ForeignAdapter, JsonStream, at, count, is_document, json_object, objects, text
 from ..parts.reasoning import sealed, signed
+from ..parts.usage import CountReader, latest
 from .request import messages_request
 
 _VERSION: Final = "2023-06-01"
@@ -255,7 +256,7 @@ class MessagesStream(JsonStream):
         """The last count of each kind holds: input comes first, output grows."""
         if isinstance(usage, dict):
             self._counts.update({name: value for name, value in usage.items() if value is not None})
-            self.usage = _usage(self._counts)
+            self.usage = latest(self.usage, _usage(self._counts))
 
 
 _TAKERS: Final[Mapping[str, Callable[[MessagesStream, Json], bytes]]] = {
@@ -299,10 +300,11 @@ def _usage(counts: object) -> Usage | None:
     """Usage as we count it: what was read from the cache or written to it is outside `input_tokens`."""
     if not isinstance(counts, dict) or not counts:
         return None
-    cached = count(counts.get("cache_read_input_tokens"))
-    written = count(counts.get("cache_creation_input_tokens"))
-    prompt = count(counts.get("input_tokens")) + cached + written
-    return Usage(prompt, count(counts.get("output_tokens")), cached, cache_write_tokens=written)
+    read = CountReader()
+    cached = read.count(counts, "cache_read_input_tokens") or 0
+    written = read.count(counts, "cache_creation_input_tokens") or 0
+    fresh, completion = read.count(counts, "input_tokens"), read.count(counts, "output_tokens")
+    return read.usage((fresh or 0) + cached + written, completion or 0, cached=cached, written=written)
 
 
 def _max_tokens(channel: Channel) -> int:

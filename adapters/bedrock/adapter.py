@@ -48,6 +48,7 @@ from ..parts.eventstream import Frame, FrameDecoder
 from ..parts.reasoning import sealed, signed
 from ..parts.sigv4 import AccessKey, Scope
 from ..parts.sigv4 import signed as with_signature
+from ..parts.usage import CountReader, latest
 from ..sse import Event
 from .request import converse_request
 
@@ -274,7 +275,7 @@ class ConverseStream(JsonStream):
         return self.out.finish("tool_calls" if self._calls else reason)
 
     def _metadata(self, value: Json) -> bytes:
-        self.usage = _usage(value.get("usage"))
+        self.usage = latest(self.usage, _usage(value.get("usage")))
         return b""
 
     def _detail(self, detail: Json) -> bytes:
@@ -324,10 +325,11 @@ def _usage(counts: object) -> Usage | None:
     """Usage as we count it: what was read from the cache or written to it is outside `inputTokens`."""
     if not isinstance(counts, dict) or not counts:
         return None
-    cached = count(counts.get("cacheReadInputTokens"))
-    written = count(counts.get("cacheWriteInputTokens"))
-    prompt = count(counts.get("inputTokens")) + cached + written
-    return Usage(prompt, count(counts.get("outputTokens")), cached, cache_write_tokens=written)
+    read = CountReader()
+    cached = read.count(counts, "cacheReadInputTokens") or 0
+    written = read.count(counts, "cacheWriteInputTokens") or 0
+    fresh, completion = read.count(counts, "inputTokens"), read.count(counts, "outputTokens")
+    return read.usage((fresh or 0) + cached + written, completion or 0, cached=cached, written=written)
 
 
 def _failure(response: UpstreamResponse) -> Failure:

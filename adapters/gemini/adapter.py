@@ -42,9 +42,15 @@ from ..foreign import (
     objects,
     text,
 )
+from ..parts.usage import CountReader, latest
 from ..sse import Event
 from .errors import error_in, failure
 from .request import embed_request, generate_request, model_path
+
+_COUNTS: Final = (
+    *("promptTokenCount", "toolUsePromptTokenCount", "thoughtsTokenCount", "candidatesTokenCount"),
+    *("totalTokenCount", "cachedContentTokenCount"),
+)
 
 FINISH_REASONS: Final[Mapping[str, str]] = {
     "STOP": "stop",
@@ -187,7 +193,7 @@ class GenerateStream(JsonStream):
         self._finished: set[int] = set()
 
     def event(self, name: bytes, value: Json) -> bytes:
-        self.usage = _usage(value) or self.usage
+        self.usage = latest(self.usage, _usage(value))
         candidates = objects(value.get("candidates"))
         if not candidates and at(value, "promptFeedback", "blockReason"):
             made = self._finish(0, "SAFETY")
@@ -292,12 +298,26 @@ def _usage(value: Json) -> Usage | None:
     counts = value.get("usageMetadata")
     if not isinstance(counts, dict):
         return None
-    prompt = count(counts.get("promptTokenCount")) + count(counts.get("toolUsePromptTokenCount"))
-    reasoning = count(counts.get("thoughtsTokenCount"))
-    completion = count(counts.get("candidatesTokenCount")) + reasoning
-    completion = max(completion, count(counts.get("totalTokenCount")) - prompt)
-    cached = count(counts.get("cachedContentTokenCount"))
-    return Usage(prompt, completion, min(cached, prompt), reasoning)
+    read = CountReader()
+    prompt, tools, reasoning, said, total, cached = (read.count(counts, name) or 0 for name in _COUNTS)
+    prompt += tools
+    asked = _by_kind(read, counts.get("promptTokensDetails"))
+    made = _by_kind(read, counts.get("candidatesTokensDetails"))
+    return read.usage(
+        prompt,
+        max(said + reasoning, total - prompt),
+        cached=cached,
+        reasoning=reasoning,
+        audio_prompt=asked.get("AUDIO", 0),
+        image_prompt=asked.get("IMAGE", 0),
+        audio_completion=made.get("AUDIO", 0),
+        image_completion=made.get("IMAGE", 0),
+    )
+
+
+def _by_kind(read: CountReader, details: object) -> dict[str, int]:
+    """How a count divides, by modality."""
+    return {text(one.get("modality")): read.count(one, "tokenCount") or 0 for one in objects(details)}
 
 
 def _embeddings(call: Call, value: Json) -> Reply:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import orjson
 
 from ...plugins import ErrorKind, Json, Reply, StreamTranslator, UpstreamError
-from .usage import read_usage
+from .usage import latest, read_usage
 
 Rule = Callable[[Json], str | None]
 """What the finish reason of a choice is in OpenAI's words; None if the choice has not finished.
@@ -155,7 +155,7 @@ class ChunkRewriter(StreamTranslator):
         error = self._failure_in(chunk)
         if error is not None:
             raise error
-        self.usage = read_usage(chunk.get("usage")) or self.usage
+        self.usage = latest(self.usage, read_usage(chunk.get("usage")))
         line = _reworded(line, chunk, self._rule, self._called)
         self._ended = self._ended or _REASON.search(line) is not None
         return line

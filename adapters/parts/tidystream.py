@@ -15,7 +15,7 @@ import orjson
 from ...plugins import Call, ErrorKind, Json, StreamTranslator, UpstreamError
 from ..sse import DONE, encode
 from .tidy import ChoiceState, index_of, tidy_calls, tidy_finish, tidy_message
-from .usage import last_usage
+from .usage import last_usage, latest
 
 _ODD = (
     rb'"(?:reasoning"\s*:\s*"|finish_reason"\s*:\s*"|delta"\s*:\s*null|choices"\s*:\s*null'
@@ -148,7 +148,7 @@ class TidyStream(StreamTranslator):
         if self._begun == 1:
             found = _ID.search(line)
             self._id = found[1].decode() if found else ""
-        self.usage = last_usage(line) or self.usage
+        self.usage = latest(self.usage, last_usage(line))
         odd = self._look.search(line)
         if odd is None and self._has_all_deltas(line):
             self._has_deltas = True

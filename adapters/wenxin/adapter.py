@@ -36,7 +36,7 @@ from ..fields import EMBEDDING_FIELDS, UNSUPPORTED, others
 from ..foreign import ForeignAdapter, JsonStream, at, is_document, objects, text
 from ..parts.rerank import HANDLED as RERANK_FIELDS
 from ..parts.rerank import documents_of, query_of, ranked
-from ..parts.usage import read_usage
+from ..parts.usage import latest, read_usage
 from ..sse import Event
 from .chat import chat_body, image_question
 from .models import NAMES, Service, service_of
@@ -199,7 +199,7 @@ class WenxinStream(JsonStream):
     def event(self, name: bytes, value: Json) -> bytes:
         if self.ended:
             return b""
-        self.usage = read_usage(value.get("usage")) or self.usage
+        self.usage = latest(self.usage, read_usage(value.get("usage")))
         made = [self.out.text(text(value.get("result")))]
         if search := _search(value):
             made.append(self.out.delta(search))

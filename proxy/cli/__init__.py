@@ -13,8 +13,23 @@ from ... import __version__
 from ..config import load
 from ..errors import ConfigError
 from ..host import load_plugins
-from ..store import StoreError
-from . import channel, check, conformance, plugins, serve, token, user
+from ..store import DatabaseError, StoreError
+from . import (
+    channel,
+    check,
+    code,
+    conformance,
+    group,
+    ledger,
+    limit,
+    log,
+    plugins,
+    price,
+    serve,
+    token,
+    usage,
+    user,
+)
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -35,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return EXIT_USAGE
         config = load(options.config)
         return int(options.run(config, options) or EXIT_OK)
-    except (ConfigError, StoreError) as exc:
+    except (ConfigError, StoreError, DatabaseError) as exc:
         print(f"canalgate: {exc}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
@@ -70,7 +85,10 @@ def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
     )
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (serve, check, channel, token, user, plugins, conformance):
+    for module in (
+        serve, check, channel, token, user, group, price, limit, code, log, usage, ledger, plugins,
+        conformance,
+    ):  # fmt: skip
         module.add_commands(commands)
     return parser, commands
 

@@ -18,12 +18,14 @@ from ..config import Config
 from ..errors import GatewayError
 from ..host import Opened, running
 from ..live import Live
+from ..money import show_ratio
 from ..probe import model_names, probe
 from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
 from ..routing import pinned
 from ..snapshot import UsableChannel, bound
 from ..store import StoreError
 from ..upstream.pool import check_proxy
+from .amounts import ratio
 from .command import Commands, names, on_installation, row_id
 from .output import add_json_option, say_when_live, show
 
@@ -90,6 +92,9 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--priority", type=int, help="higher is asked first (default 0)")
     parser.add_argument("--weight", type=int, help="share inside a priority (default 1)")
+    parser.add_argument(
+        "--ratio", type=ratio, metavar="1.2", help="multiplies what its answers cost (default 1)"
+    )
     parser.add_argument("--groups", metavar="A,B", help="groups of users it serves (default: default)")
     parser.add_argument(
         "--proxy", metavar="URL", help="http:// or socks5:// proxy on the way to the provider"
@@ -126,8 +131,8 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
     rows = [
         {
             "id": row.id, "name": row.name, "type": row.type, "status": row.status, "priority": row.priority,
-            "weight": row.weight, "groups": row.groups, "models": row.models, "mapping": _pairs(row),
-            "base_url": row.base_url,
+            "weight": row.weight, "ratio": show_ratio(row.ratio), "groups": row.groups, "models": row.models,
+            "mapping": _pairs(row), "base_url": row.base_url,
         }
         for row in await parts.store.channels()
     ]  # fmt: skip
@@ -195,6 +200,7 @@ def _changed(row: ChannelRow, options: argparse.Namespace) -> ChannelRow:
         "mapping": _mapping(options.map, "--map"),
         "priority": options.priority,
         "weight": options.weight,
+        "ratio": options.ratio,
         "groups": names(options.groups) or None,
         "proxy": options.proxy,
         "options": _mapping(options.option, "--option"),

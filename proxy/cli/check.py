@@ -7,6 +7,8 @@ import asyncio
 
 from ..config import Config
 from ..host import opened
+from ..prices.book import make_book
+from ..prices.table import shipped
 from ..snapshot import build
 from .command import Commands
 
@@ -26,6 +28,9 @@ async def _check(config: Config) -> int:
     _say("configuration", "ok", "")
     async with opened(config) as parts:
         _say("data", "ok", str(config.data_dir))
+        _say("database", "ok", parts.store.database.place)
+        make_book(config.prices)
+        _say("prices", "ok", config.prices.file or shipped().source)
         failed = False
         for plugin in parts.plugins.plugins:
             state = "off" if plugin.disabled else "FAILED" if plugin.problem else "ok"

@@ -16,16 +16,18 @@ else:
     Commands = object
 
 Run: TypeAlias = Callable[[Config, argparse.Namespace], int]
-Work: TypeAlias = Callable[[Opened, argparse.Namespace], Awaitable[None]]
+Work: TypeAlias = Callable[[Opened, argparse.Namespace], Awaitable[int | None]]
 
 
 def on_installation(work: Work) -> Run:
-    """Return a command that opens the installation, does the work and closes it."""
+    """Return a command that opens the installation, does the work and closes it.
+
+    What the work returns is the exit status.
+    """
 
     async def inside(config: Config, options: argparse.Namespace) -> int:
         async with opened(config) as parts:
-            await work(parts, options)
-        return 0
+            return await work(parts, options) or 0
 
     return lambda config, options: asyncio.run(inside(config, options))
 

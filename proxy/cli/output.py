@@ -55,4 +55,5 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value)) or "-"
-    return str(value) or "-"
+    # What clients sent must not reach the terminal as control characters.
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in str(value)) or "-"

@@ -8,16 +8,20 @@ import time
 from dataclasses import replace
 
 from ..host import Opened
+from ..money import parse_balance, parse_quota, show_quota
 from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ROLES, User
 from ..store import StoreError
+from ..store.gifts import Invitation
+from ..store.store import user_account
 from ..vault import hash_password, new_password
+from .amounts import ACTOR, add_idempotency_option, allow_negative, balance, signed, standing
 from .command import Commands, on_installation
 from .output import add_json_option, say_when_live, show
 
 
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
-    parser = commands.add_parser("user", help="create, list, edit users, or give a new password")
+    parser = commands.add_parser("user", help="create, list, edit, top up users, or give a new password")
     parser.set_defaults(parser=parser)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -25,6 +29,8 @@ def add_commands(commands: Commands) -> None:
     create.add_argument("name")
     create.add_argument("--role", choices=("user", "admin"), default="user")
     create.add_argument("--group", default=DEFAULT_GROUP)
+    _add_quota(create, "what they may spend (default: the setting quota.new_user)")
+    create.add_argument("--invited-by", metavar="NAME", help="who has invited them: both get their gifts")
     create.set_defaults(run=on_installation(_create))
 
     listing = verbs.add_parser("list", help="list users")
@@ -35,7 +41,16 @@ def add_commands(commands: Commands) -> None:
     edit.add_argument("name")
     edit.add_argument("--role", choices=("user", "admin"))
     edit.add_argument("--group")
+    _add_quota(edit, "what they may still spend")
     edit.set_defaults(run=on_installation(_edit), status=None)
+
+    topup = verbs.add_parser("topup", help="add to what a user may spend, or take from it")
+    topup.add_argument("name")
+    topup.add_argument("amount", type=signed, metavar="AMOUNT", help="like 10usd, $10, -5usd; 500000 is $1")
+    topup.add_argument("--note", default="", help="why, for the account's history")
+    add_idempotency_option(topup)
+    allow_negative(topup)
+    topup.set_defaults(run=on_installation(_topup))
 
     for verb, status in (("enable", ENABLED), ("disable", DISABLED)):
         change = verbs.add_parser(verb, help=f"{verb} a user and all tokens of theirs")
@@ -47,22 +62,48 @@ def add_commands(commands: Commands) -> None:
     password.set_defaults(run=on_installation(_password))
 
 
+def _add_quota(parser: argparse.ArgumentParser, help: str) -> None:
+    parser.add_argument(
+        "--quota", type=balance, default=argparse.SUPPRESS, metavar="10usd", help=f"{help}, or unlimited"
+    )
+
+
 async def _create(parts: Opened, options: argparse.Namespace) -> None:
     password = new_password()
     now = int(time.time())
     hashed = await asyncio.to_thread(hash_password, password)
     user = User(0, options.name, ROLES[options.role], options.group, ENABLED, now, hashed)
-    user = await parts.store.add_user(user)
+    quota = options.quota if "quota" in options else parse_balance(parts.config.quota.new_user)
+    user = await parts.store.add_user(user, quota, await _invitation(parts, options.invited_by))
     print(f"password: {password}")
     await say_when_live(parts.store, f"user {user.name} created")
 
 
+async def _invitation(parts: Opened, name: str | None) -> Invitation | None:
+    if name is None:
+        return None
+    gifts = parts.config.quota
+    return Invitation(await _find(parts, name), parse_quota(gifts.invited), parse_quota(gifts.inviter))
+
+
+async def _topup(parts: Opened, options: argparse.Namespace) -> None:
+    user, accounts = await _find(parts, options.name), parts.store.accounts
+    name, now = user_account(user.id), int(time.time())
+    await accounts.credit(name, options.amount, "topup", options.note, ACTOR, now, options.idempotency_key)
+    state = await accounts.state(name)
+    done = "added" if options.amount > 0 else "taken"
+    remaining = standing(state, as_json=False)["remaining"]
+    print(f"user {user.name}: {show_quota(abs(options.amount))} {done}, {remaining} remaining")
+
+
 async def _list(parts: Opened, options: argparse.Namespace) -> None:
     roles = {number: name for name, number in ROLES.items()}
+    states = await parts.store.accounts.states()
     rows = [
         {
             "id": user.id, "name": user.name, "role": roles.get(user.role, user.role),
             "group": user.group, "status": user.status,
+            **standing(states.get(user_account(user.id)), options.json),
         }
         for user in await parts.store.users()
     ]  # fmt: skip
@@ -79,7 +120,10 @@ async def _edit(parts: Opened, options: argparse.Namespace) -> None:
         group=options.group or user.group,
         status=options.status or user.status,
     )
-    await parts.store.change_user(changed)
+    if "quota" in options:
+        await parts.store.accounts.set_balance(user_account(user.id), options.quota, ACTOR, int(time.time()))
+    if changed != user or "quota" not in options:
+        await parts.store.change_user(changed)
     await say_when_live(parts.store, f"user {user.name} changed")
 
 

@@ -34,11 +34,10 @@ class Counts(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 class Charge(msgspec.Struct, frozen=True, array_like=True):
-    """What one account gave for a request. `leased`: out of a lease; else the account is unlimited."""
+    """What one limited account gave for a request, out of its lease."""
 
     account: str
     amount: int
-    leased: bool
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -46,8 +45,9 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
     `at_ms` is unix time in milliseconds at which the request arrived, the first twelve digits of its id.
     `cost` and `charged` are quota; `charged` is less only where the caller's balance ended. `price` names the
-    price and its version. `flags` are words about what was odd (`negative_usage`, `usage_twice`, ...).
-    `channel_id` is None where none was asked. `status` is what the client got, 499 where it left before.
+    price and its version, the ratios are what it was multiplied by, in millionths. `flags` are words about
+    what was odd (`negative_usage`, `usage_twice`, ...). `channel_id` is None where none was asked. `status`
+    is what the client got, 499 where it left before.
     """
 
     request_id: str
@@ -75,3 +75,5 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     answered_by: str = ""
     flags: tuple[str, ...] = ()
     charges: tuple[Charge, ...] = ()
+    group_ratio: int = 1_000_000
+    channel_ratio: int = 1_000_000

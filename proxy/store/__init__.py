@@ -1,5 +1,8 @@
 """All SQL. Rows come out as the values of records.py; secrets are sealed before they go in."""
 
-from .store import Store, StoreError, open_store
+from .changes import StoreError
+from .database import DatabaseError, Unavailable
+from .open import open_store
+from .store import Store
 
-__all__ = ["Store", "StoreError", "open_store"]
+__all__ = ["DatabaseError", "Store", "StoreError", "Unavailable", "open_store"]

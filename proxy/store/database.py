@@ -31,27 +31,38 @@ class Clash(DatabaseError):
     """What was to be written breaks a unique or foreign key."""
 
 
+class AlreadyThere(DatabaseError):
+    """A table, column or index that was to be made is there: MySQL keeps these of a migration cut short."""
+
+
 class Dialect(ABC):
     """The few statements and types that the three databases spell differently."""
 
     name: str
+    tables: str
+    """A query of the names of all tables, in a column `name`."""
+    table_options = ""
+    """What follows the columns in a CREATE TABLE; migrations need not write it."""
 
     @abstractmethod
     def types(self) -> Mapping[str, str]:
-        """Words that migrations use in braces: `{id}` (a row's own number), `{blob}`, `{hash}`, `{text}`."""
+        """Words that migrations use in braces.
+
+        `{id}` (a row's own number), `{blob}`, `{hash}` (at most 64 bytes, may be a key), `{text}`.
+        """
 
     @abstractmethod
     def upsert(
         self, table: str, keys: Sequence[str], replace: Sequence[str] = (), add: Sequence[str] = ()
     ) -> str:
-        """Return an INSERT of all these columns that, where `keys` are there already, replaces or adds to the others.
+        """Return an INSERT that, where `keys` are there already, replaces or adds to the other columns.
 
-        Without either, a row that is there stays as it is.
+        Without either, a row that is there stays as it is, and `Transaction.run` returns 0 for it, else 1.
         """
 
 
 class Transaction(ABC):
-    """Statements that happen together or not at all."""
+    """Statements that happen together or not at all. After one that fails, leave the block."""
 
     @abstractmethod
     async def run(self, sql: str, values: Values = NO_VALUES) -> int:
@@ -79,6 +90,8 @@ class Database(ABC):
     """A database that is open. Every method raises Unavailable, Clash or DatabaseError."""
 
     dialect: Dialect
+    place: str
+    """Where it is, for people; without user and password."""
 
     @abstractmethod
     async def all(self, sql: str, values: Values = NO_VALUES) -> list[Row]:
@@ -92,3 +105,7 @@ class Database(ABC):
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction: committed at the end of the block, rolled back by any exception."""
+
+    @abstractmethod
+    def alone(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction while no other gateway is in one of these on this database."""

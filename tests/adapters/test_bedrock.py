@@ -209,7 +209,10 @@ def test_every_stop_reason_is_openais(word, reason):
             {"inputTokens": 1, "outputTokens": 2, "cacheReadInputTokens": 20, "cacheWriteInputTokens": 300},
             Usage(321, 2, 20, cache_write_tokens=300),
         ),
-        ({"inputTokens": None, "outputTokens": "2"}, Usage()),
+        ({"inputTokens": None, "outputTokens": "2"}, Usage(odd=("text_usage",))),
+        ({"inputTokens": 5, "outputTokens": -2}, Usage(5, odd=("negative_usage",))),
+        ({"inputTokens": 5, "cacheReadInputTokens": -9}, Usage(5, odd=("negative_usage",))),
+        ({"inputTokens": 2**40, "outputTokens": 2}, Usage(0, 2, odd=("huge_usage",))),
     ],
 )
 def test_tokens_of_the_cache_are_part_of_the_prompt(counts, usage):

@@ -143,8 +143,18 @@ def test_a_tool_call_is_the_reason_whatever_the_word():
         ({"promptTokenCount": 5, "candidatesTokenCount": 2, "thoughtsTokenCount": 3}, Usage(5, 5, 0, 3)),
         ({"promptTokenCount": 5, "candidatesTokenCount": 2, "totalTokenCount": 10}, Usage(5, 5)),
         ({"promptTokenCount": 5, "toolUsePromptTokenCount": 4, "totalTokenCount": 9}, Usage(9)),
-        ({"promptTokenCount": 5, "cachedContentTokenCount": 9}, Usage(5, 0, 5)),
-        ({"promptTokenCount": None, "candidatesTokenCount": "2"}, Usage()),
+        ({"promptTokenCount": 5, "cachedContentTokenCount": 9}, Usage(5, 0, 5, odd=("part_usage",))),
+        ({"promptTokenCount": None, "candidatesTokenCount": "2"}, Usage(odd=("text_usage",))),
+        ({"promptTokenCount": 5, "candidatesTokenCount": -2}, Usage(5, odd=("negative_usage",))),
+        ({"promptTokenCount": 5, "thoughtsTokenCount": 2**60}, Usage(5, odd=("huge_usage",))),
+        (
+            {"promptTokenCount": 5, "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 4}]},
+            Usage(5, audio_prompt_tokens=4),
+        ),
+        (
+            {"candidatesTokenCount": 5, "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": -4}]},
+            Usage(0, 5, odd=("negative_usage",)),
+        ),
     ],
 )
 def test_thoughts_and_what_only_the_total_has_are_completion(counts, usage):

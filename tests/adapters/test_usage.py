@@ -33,7 +33,25 @@ def test_recorded_usage_is_read_from_the_last_bytes(tail, usage):
     completion = usage["completion_tokens"] + (usage.get("total_mismatch") or 0)
     cached = min(usage.get("cached_tokens") or 0, prompt)
     reasoning = min(usage.get("reasoning_tokens") or 0, completion)
-    assert last_usage(tail) == Usage(prompt, completion, cached, reasoning)
+    got = last_usage(tail)
+    counted = (got.prompt_tokens, got.completion_tokens, got.cached_tokens, got.reasoning_tokens)
+    assert counted == (prompt, completion, cached, reasoning)
+
+
+@pytest.mark.parametrize(("tail", "usage"), USAGES)
+def test_recorded_usage_is_odd_only_where_a_part_exceeds_its_whole(tail, usage):
+    parts = usage.get("cached_tokens") or 0, usage.get("reasoning_tokens") or 0
+    wholes = usage["prompt_tokens"], usage["completion_tokens"] + (usage.get("total_mismatch") or 0)
+    is_odd = any(part > whole for part, whole in zip(parts, wholes, strict=True))
+    assert last_usage(tail).odd == (("part_usage",) if is_odd else ())
+
+
+def odd(*words: str, **counts: int) -> Usage:
+    return Usage(**counts, odd=tuple("usage_twice" if word == "twice" else f"{word}_usage" for word in words))
+
+
+THREE_ONE = {"prompt_tokens": 3, "completion_tokens": 1}
+THREE_NINE = {"prompt_tokens": 3, "completion_tokens": 9}
 
 
 @pytest.mark.parametrize(
@@ -44,29 +62,82 @@ def test_recorded_usage_is_read_from_the_last_bytes(tail, usage):
         ("text", None),
         (7, None),
         ({}, None),
-        ({"prompt_tokens": None, "completion_tokens": None, "total_tokens": None}, None),
-        ({"prompt_tokens": "3"}, None),
-        ({"prompt_tokens": True}, None),
-        ({"prompt_tokens": -1}, None),
-        ({"prompt_tokens": float("nan")}, None),
-        ({"prompt_tokens": float("inf")}, None),
-        ({"prompt_tokens": 2**53}, None),
-        ({"prompt_tokens": 10**400}, None),
+        ({"type": "string"}, None),
+        ({"prompt_tokens": None, "completion_tokens": None, "total_tokens": None}, odd("null")),
+        ({"prompt_tokens": "3"}, odd("text")),
+        ({"prompt_tokens": True}, odd("text")),
+        ({"prompt_tokens": [3]}, odd("text")),
+        ({"prompt_tokens": {"a": 1}}, odd("text")),
+        ({"prompt_tokens": -1}, odd("negative")),
+        ({"prompt_tokens": -(2**70)}, odd("negative")),
+        ({"prompt_tokens": -0.5}, odd("negative")),
+        ({"prompt_tokens": float("nan")}, odd("nan")),
+        ({"prompt_tokens": float("inf")}, odd("huge")),
+        ({"prompt_tokens": float("-inf")}, odd("negative")),
+        ({"prompt_tokens": 2**40}, odd("huge")),
+        ({"prompt_tokens": 2**40 - 1}, Usage(2**40 - 1)),
+        ({"prompt_tokens": 10**400}, odd("huge")),
+        ({"prompt_tokens": "3", "completion_tokens": -1}, odd("text", "negative")),
+        ({"prompt_tokens": -5, "completion_tokens": 7}, odd("negative", completion_tokens=7)),
+        ({"prompt_tokens": 3, "completion_tokens": "9", "total_tokens": 12}, odd("text", **THREE_NINE)),
+        ({"prompt_tokens": 3, "completion_tokens": 9, "total_tokens": -12}, odd("negative", **THREE_NINE)),
+        ({"prompt_tokens": 3, "completion_tokens": 9, "total_tokens": 0}, Usage(3, 9)),
+        ({"total_tokens": 2**50}, odd("huge")),
         ({"prompt_tokens": 3.0, "completion_tokens": 1}, Usage(3, 1)),
-        ({"prompt_tokens": 3, "completion_tokens": -1}, Usage(3, 0)),
+        ({"prompt_tokens": 3, "completion_tokens": -1}, odd("negative", prompt_tokens=3)),
+        ({"prompt_tokens": 3.2}, Usage(4)),
         ({"input_tokens": 3, "output_tokens": 1}, Usage(3, 1)),
         ({"prompt_tokens": None, "input_tokens": 3}, Usage(3, 0)),
         ({"total_tokens": 5}, Usage(5, 0)),
         ({"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 9}, Usage(3, 6)),
-        ({"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 2}, Usage(3, 1)),
-        ({"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": 9}}, Usage(3, 0, 3)),
+        ({"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 2}, odd("total", **THREE_ONE)),
+        (
+            {"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": 9}},
+            odd("part", prompt_tokens=3, cached_tokens=3),
+        ),
+        (
+            {"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": -9}},
+            odd("negative", prompt_tokens=3),
+        ),
+        ({"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": None}}, Usage(3)),
+        (
+            {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 3}},
+            Usage(9, cached_tokens=2, cache_write_tokens=3),
+        ),
+        (
+            {"input_tokens": 9, "cache_read_input_tokens": 8, "cache_creation_input_tokens": 3},
+            odd("part", prompt_tokens=9, cached_tokens=8, cache_write_tokens=1),
+        ),
+        (
+            {"prompt_tokens": 9, "prompt_tokens_details": {"audio_tokens": 4, "image_tokens": 5}},
+            Usage(9, audio_prompt_tokens=4, image_prompt_tokens=5),
+        ),
+        (
+            {"completion_tokens": 9, "completion_tokens_details": {"audio_tokens": 8, "image_tokens": 8}},
+            odd("part", completion_tokens=9, audio_completion_tokens=8, image_completion_tokens=1),
+        ),
+        (  # images
+            {"input_tokens": 50, "output_tokens": 6, "input_tokens_details": {"image_tokens": 40}},
+            Usage(50, 6, image_prompt_tokens=40),
+        ),
+        (  # transcriptions
+            {"type": "tokens", "input_tokens": 14, "input_token_details": {"audio_tokens": 14}},
+            Usage(14, audio_prompt_tokens=14),
+        ),
+        ({"type": "duration", "seconds": 9}, Usage(milliseconds=9000)),
+        ({"type": "duration", "seconds": 8.4701}, Usage(milliseconds=8471)),
+        ({"type": "duration", "seconds": -1}, odd("negative")),
+        ({"type": "duration", "seconds": "9"}, odd("text")),
+        ({"type": "duration", "seconds": 1e300}, odd("huge")),
+        ({"type": "duration", "seconds": float("nan")}, odd("nan")),
+        ({"type": "duration", "seconds": None}, None),
         ({"prompt_tokens": 3, "prompt_tokens_details": None, "cached_tokens": 2}, Usage(3, 0, 2)),
         ({"prompt_tokens": 3, "prompt_tokens_details": [1]}, Usage(3, 0)),
         ({"prompt_tokens": 3, "prompt_cache_hit_tokens": 2}, Usage(3, 0, 2)),
         ({"input_tokens": 3, "input_tokens_details": {"cached_tokens": 2}}, Usage(3, 0, 2)),
         (
             {"completion_tokens": 4, "completion_tokens_details": {"reasoning_tokens": 9}},
-            Usage(0, 4, 0, 4),
+            odd("part", completion_tokens=4, reasoning_tokens=4),
         ),
         ({"output_tokens": 4, "output_tokens_details": {"reasoning_tokens": 2}}, Usage(0, 4, 0, 2)),
     ],
@@ -82,19 +153,37 @@ def test_usage_is_read_whatever_the_host_puts_there(given, usage):
         (b'"usage":{"prompt_tokens":3', None),
         (b'"usage":null', None),
         (rb'{"content":"\"usage\":{\"prompt_tokens\":9}"}', None),
-        (b'"usage":{"prompt_tokens":1} "usage":{"prompt_tokens":2}', Usage(2)),
+        (b'"usage":{"prompt_tokens":1} "usage":{"prompt_tokens":2}', odd("twice", prompt_tokens=2)),
+        (b'"usage":{"prompt_tokens":2} "usage":{"prompt_tokens":1}', odd("twice", prompt_tokens=2)),
+        (b'"usage":{"prompt_tokens":2} "usage":{"prompt_tokens":-1}', odd("negative", prompt_tokens=2)),
+        (b'"usage":{"prompt_tokens":2} "usage":{"prompt_tokens":2}', Usage(2)),
+        (b'"usage":{"completion_tokens":2} "usage":{"completion_tokens":7}', Usage(0, 7)),
+        (
+            b'"usage":{"completion_tokens":7} "usage":{"completion_tokens":2}',
+            odd("twice", completion_tokens=7),
+        ),
+        (b'"usage":{"completion_tokens":7} "usage":{"completion_tokens":0}', Usage(0, 7)),
+        (
+            b'"choices":[],"usage":{"completion_tokens":2}\n"choices": [],"usage":{"completion_tokens":7}',
+            odd("twice", completion_tokens=7),
+        ),
+        (b'"usage":{"prompt_tokens":2}' + b" " * 3000 + b'"usage":{"prompt_tokens":1}', Usage(1)),
         (b'"usage":{"prompt_tokens":1} "usage":{}', Usage(1)),
         (b'"usage":{"prompt_tokens":1} "usage":{"prompt_tok', Usage(1)),
         (b'"usage" : {"prompt_tokens":1}', Usage(1)),
         (b'\x9f\xff"usage":{"prompt_tokens":1}', Usage(1)),
-        (b'"usage":{"prompt_tokens":NaN}', None),
+        (b'"usage":{"prompt_tokens":NaN}', odd("nan")),
         (b'"usage":{"prompt_tokens":' + b"9" * 5000 + b"}", None),
         (b'"usage":' + b'{"a":' * 1600 + b"1" + b"}" * 1600, None),
     ],
-    ids=range(12),
+    ids=range(20),
 )
 def test_the_last_usage_object_counts(tail, usage):
     assert last_usage(tail) == usage
+
+
+def test_thousands_of_objects_of_that_name_cost_no_time():
+    assert last_usage(b'{"usage":{"a":1}}' * 200_000) is None
 
 
 def chunk(text: str, finish: str | None = None, **more) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import support
 from canalgate.proxy.host import make_token
-from support import STREAM_END, STREAM_HEAD, chunk, delta, json_answer
+from support import STREAM_END, STREAM_HEAD, chunk, delta, event, json_answer
 
 THOUGHT = "<think>why</think>so"
 
@@ -111,12 +111,15 @@ async def test_a_body_that_no_filter_reads_is_let_go_when_the_stream_begins(
 ):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "keeper.py").write_text(KEEPER)
-    provider.says(STREAM_HEAD, chunk(delta("a", "stop") + b"data: [DONE]\n\n"), STREAM_END)
+    usage = event({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}})
+    provider.says(STREAM_HEAD, chunk(delta("a", "stop") + usage + b"data: [DONE]\n\n"), STREAM_END)
     features = ("think_split", "response_cache", "request_log")
     async with support.gateway(tmp_path, plugins={"enabled": features}) as gateway:
         await gateway.add_channel(provider, filter)
-        assert (await gateway.chat(filter, stream=True, temperature=0)).complete
-    (call,) = sys.modules["canalgate_plugin_keeper"].calls
+        # The first stream of a channel shows whether it says what was used, or the body has to be counted.
+        for seed in (1, 2):
+            assert (await gateway.chat(filter, stream=True, temperature=0, seed=seed)).complete
+    *_, call = sys.modules["canalgate_plugin_keeper"].calls
     assert bool(call.body.raw) is is_kept
 
 

@@ -496,8 +496,9 @@ async def test_the_client_sees_only_the_allowed_fields(gateway, provider, status
     hidden = "set-cookie: a=b\r\nserver: nginx\r\nlocation: http://x/\r\nx-request-id: theirs\r\nvia: y\r\n"
     provider.says(json_answer({"error": {"message": "x"}} if status > 200 else ANSWER, status, hidden))
     answer = await gateway.chat()
-    expected = {"content-type", "content-length", "x-request-id", "date", "connection"}
-    assert set(answer.headers) - {"retry-after"} == expected
+    expected = {"content-type", "content-length", "x-request-id", "date", "connection", "x-canalgate-channel"}
+    assert set(answer.headers) - {"retry-after", "x-canalgate-cost"} == expected
+    assert ("x-canalgate-cost" in answer.headers) is (status == 200)
     assert answer.headers["x-request-id"] != "theirs"
 
 

@@ -142,13 +142,24 @@ def heard(play, answer, record):
     by_itself = replay(ADAPTERS[play.adapter], play.case, play.split)
     return Replayed(
         _read(play, answer),
-        record.usage,
+        _provided(play, record),
         error,
         answer.body,
         translated=by_itself.translated,
         usage_wanted=by_itself.usage_wanted,
         by_events=play.split in ("events", "bytes"),
     )
+
+
+def _provided(play, record):
+    """The usage a provider reported. Where it was counted here, it is no less than what was reported."""
+    if record.usage_source in ("", "provider"):
+        return record.usage
+    reported = play.case.expected.usage if play.case.expected is not None else None
+    if reported is not None:
+        assert record.usage.prompt_tokens >= reported.prompt_tokens
+        assert record.usage.completion_tokens >= reported.completion_tokens
+    return reported
 
 
 def _read(play, answer):

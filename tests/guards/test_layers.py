@@ -12,13 +12,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = {
     # Values and small tools.
-    "errors": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
-    "config": 1, "vault": 1, "snapshot": 1, "answer": 1, "inbound": 1, "endpoints": 1,
+    "errors": 0, "money": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
+    "config": 1, "vault": 1, "snapshot": 4, "answer": 1, "inbound": 1, "endpoints": 1,
     "chain": 1, "events": 1,
+# Money: what a request used and cost, and what may be spent.
+    "ledger": 0, "ledger.entry": 0, "ledger.book": 1, "ledger.journal": 0, "ledger.importer": 8,
+    "ledger.ledger": 9, "ledger.upkeep": 8,
+    "pricing": 1, "limits": 1, "receipts": 2, "account_pages": 5, "bill": 10,
+    "prices": 0, "prices.table": 2, "prices.amounts": 2, "prices.one_api": 2, "prices.book": 3,
+    "metering.audio": 0, "metering.pictures": 0, "metering.text": 0, "metering.tokenizer": 0,
+    "metering.stream": 1, "metering.estimate": 2, "metering.report": 2, "metering.local": 3,
+    "metering.measure": 4, "metering": 5,
     # Decisions and input and output, each on its own.
-    "logs": 2, "auth": 2, "routing": 2, "transfer": 2, "asked": 2, "store.store": 2, "upstream.connection": 2,
-    "store": 3, "upstream.pool": 3, "pages": 3, "playback": 3,
-    "upstream.whole": 4, "live": 4, "access_log": 3,
+    "logs": 2, "auth": 2, "routing": 5, "transfer": 2, "asked": 2, "upstream.connection": 2,
+    # The store: the databases, what they have in common, statements by area.
+    "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
+    "store.named": 1, "store.sqlite": 1, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
+    "store.store": 5, "store.open": 6,
+    "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
+    "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 3,
+    "store.prices": 2, "store.limits": 2, "store": 7, "upstream.pool": 3, "pages": 5, "playback": 3,
+    "upstream.whole": 4, "live": 8, "access_log": 5,
     "upstream": 5, "credentials": 6, "upload": 6, "batches": 6,
     # The conformance kit.
     "conformance.outcome": 0, "conformance.splits": 0, "conformance.report": 0, "conformance.shape": 0,
@@ -29,13 +43,14 @@ FLOORS = {
     "conformance.failures": 5, "conformance.rough": 5, "conformance.endurance": 5, "conformance.kit": 6,
     "conformance.loopback": 6,
     # A request, the server, the process.
-    "relay": 7, "probe": 8, "exchange": 8, "lanes.fast": 9, "lanes.full": 9, "lanes": 10, "front": 11,
-    "host": 12,
+    "relay": 11, "probe": 12, "exchange": 12, "lanes.fast": 13, "lanes.full": 13, "lanes": 14, "front": 15,
+    "host": 16,
     # What people type.
-    "cli.command": 13, "cli.output": 13,
-    "cli.plugins": 14, "cli.channel": 14, "cli.check": 14, "cli.conformance": 14, "cli.serve": 14,
-    "cli.token": 14, "cli.user": 14,
-    "cli": 15,
+    "cli.command": 17, "cli.output": 17, "cli.amounts": 17,
+    "cli.plugins": 18, "cli.channel": 18, "cli.check": 18, "cli.conformance": 18, "cli.serve": 18,
+    "cli.token": 18, "cli.user": 18, "cli.named": 17, "cli.log": 18, "cli.usage": 18,
+    "cli.price": 18, "cli.group": 18, "cli.limit": 18, "cli.code": 18, "cli.ledger": 18,
+    "cli": 19,
 }  # fmt: skip
 """Floor of each module of proxy. A module imports only from floors below its own."""
 

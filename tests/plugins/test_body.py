@@ -212,3 +212,8 @@ def test_a_body_that_was_let_go_holds_nothing():
     assert body.tree["model"] == "m"
     body.release()
     assert (body.raw, body.get("model", str), body._tree) == (b"", None, None)
+
+
+@pytest.mark.parametrize(("name", "part"), [("a", b"[1, 2]"), ("b", b"null"), ("c", b"")])
+def test_a_part_of_the_body_is_given_as_it_was_received(name, part):
+    assert JsonBody(b'{"a": [1, 2], "b":null}').part(name) == part

@@ -137,3 +137,37 @@ def test_a_wrong_variable_is_named(written, name, value, said):
 
 def test_other_variables_with_our_prefix_are_left_alone(written):
     assert load(written(""), {"CANALGATE_TEST_LOOP": "x", "SERVER__PORT": "1"}) == Config()
+
+
+ADDRESS = "mysql://anna:hunter22@db/gate"
+
+
+@pytest.mark.parametrize(
+    ("file", "environ"),
+    [
+        (ADDRESS, {}),
+        ("", {"CANALGATE_DATA__DATABASE": ADDRESS}),
+        ("postgresql://file", {"CANALGATE_DATA__DATABASE": ADDRESS}),
+        ("", {"SQL_DSN": ADDRESS}),
+        ("postgresql://file", {"SQL_DSN": ADDRESS}),
+        ("", {"SQL_DSN": "another", "CANALGATE_DATA__DATABASE": ADDRESS}),
+        (ADDRESS, {"SQL_DSN": ""}),
+    ],
+)
+def test_a_database_is_named_by_file_environment_or_one_apis_variable(written, file, environ):
+    config = load(written(f'[data]\ndir = "d"\ndatabase = "{file}"'), environ)
+    assert (config.data.database, config.data.dir) == (ADDRESS, "d")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f'[data]\ndatabase = ["{ADDRESS}"]', f'[data]\ndatabse = "{ADDRESS}"', f'data = "{ADDRESS}"'],
+)
+def test_a_databases_password_is_not_repeated(written, text):
+    assert "hunter22" not in refusal(written(text))
+
+
+def test_settings_in_a_traceback_show_no_secret():
+    config = load(environ={"CANALGATE_DATA__DATABASE": ADDRESS, "CANALGATE_DATA__SECRET_KEY": "ab" * 32})
+    assert "hunter22" not in repr(config)
+    assert "abab" not in repr(config)

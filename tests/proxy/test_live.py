@@ -10,6 +10,7 @@ from canalgate.adapters.demo import DemoAdapter
 from canalgate.adapters.openai import OpenAIAdapter
 from canalgate.proxy import live as live_module
 from canalgate.proxy.auth import admit
+from canalgate.proxy.config import Prices
 from canalgate.proxy.errors import GatewayError
 from canalgate.proxy.live import Live
 from canalgate.proxy.records import DISABLED, ENABLED, ROLE_USER, ChannelRow, Token, User
@@ -48,25 +49,25 @@ class Pair:
 
 
 @asynccontextmanager
-async def pairs(folder, **options):
+async def pairs(folder, url="", **options):
     vault = open_vault(folder)
-    async with open_store(folder, vault) as own, open_store(folder, vault) as other:
+    async with open_store(url, folder, vault) as own, open_store(url, folder, vault) as other:
         await other.add_user(USER)
-        async with Live(own, vault, ADAPTERS, **{"demo": True, **options}) as live:
+        async with Live(own, vault, ADAPTERS, Prices(), **{"demo": True, **options}) as live:
             yield Pair(live, other, vault)
 
 
 @pytest.fixture
-async def pair(tmp_path):
-    async with pairs(tmp_path) as made:
+async def pair(tmp_path, database_url):
+    async with pairs(tmp_path, database_url) as made:
         yield made
 
 
 @pytest.fixture
-async def unwatched(tmp_path, monkeypatch):
+async def unwatched(tmp_path, database_url, monkeypatch):
     """A pair whose live state looks at the store only when it is asked something."""
     monkeypatch.setattr(live_module, "POLL_S", 3600.0)
-    async with pairs(tmp_path) as made:
+    async with pairs(tmp_path, database_url) as made:
         yield made
 
 
@@ -159,7 +160,7 @@ async def test_a_book_of_refused_keys_does_not_grow_without_end(unwatched, monke
 
 async def test_a_gateway_that_stops_is_no_running_one(tmp_path):
     vault = open_vault(tmp_path)
-    async with open_store(tmp_path, vault) as store:
-        async with Live(store, vault, ADAPTERS, demo=True):
+    async with open_store("", tmp_path, vault) as store:
+        async with Live(store, vault, ADAPTERS, Prices(), demo=True):
             assert len(await store.instance_generations(int(time.time()))) == 1
         assert await store.instance_generations(int(time.time())) == []

@@ -1,53 +1,57 @@
 CREATE TABLE users (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
-    role INTEGER NOT NULL,
-    "group" TEXT NOT NULL,
-    status TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    password_hash TEXT NOT NULL DEFAULT ''
+    id {id},
+    name VARCHAR(191) NOT NULL UNIQUE,
+    role BIGINT NOT NULL,
+    user_group VARCHAR(191) NOT NULL,
+    status VARCHAR(191) NOT NULL,
+    created_at BIGINT NOT NULL,
+    password_hash {text} NOT NULL
 );
 
 CREATE TABLE tokens (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    user_id INTEGER NOT NULL REFERENCES users (id),
-    name TEXT NOT NULL,
-    key_hash BLOB NOT NULL UNIQUE,
-    hint TEXT NOT NULL,
-    status TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER,
-    models TEXT NOT NULL DEFAULT '[]',
-    subnets TEXT NOT NULL DEFAULT '[]'
+    id {id},
+    user_id BIGINT NOT NULL,
+    name {text} NOT NULL,
+    key_hash {hash} NOT NULL UNIQUE,
+    hint {text} NOT NULL,
+    status VARCHAR(191) NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    models {text} NOT NULL,
+    subnets {text} NOT NULL,
+    FOREIGN KEY (user_id) REFERENCES users (id)
 );
 
 CREATE TABLE channels (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    type TEXT NOT NULL,
-    name TEXT NOT NULL,
-    base_url TEXT NOT NULL DEFAULT '',
-    models TEXT NOT NULL DEFAULT '[]',
-    mapping TEXT NOT NULL DEFAULT '{}',
-    priority INTEGER NOT NULL DEFAULT 0,
-    weight INTEGER NOT NULL DEFAULT 1,
-    groups TEXT NOT NULL DEFAULT '[]',
-    status TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
+    id {id},
+    type VARCHAR(191) NOT NULL,
+    name {text} NOT NULL,
+    base_url {text} NOT NULL,
+    models {text} NOT NULL,
+    mapping {text} NOT NULL,
+    priority BIGINT NOT NULL,
+    weight BIGINT NOT NULL,
+    channel_groups {text} NOT NULL,
+    status VARCHAR(191) NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- what its answers cost, times this: millionths
+    ratio BIGINT NOT NULL,
     -- key, proxy and options, sealed: each may hold a secret
-    secrets BLOB NOT NULL
+    secrets {blob} NOT NULL
 );
 
 -- One row. Every administrative change adds one, and running gateways look at it.
 CREATE TABLE state (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    generation INTEGER NOT NULL
+    id BIGINT NOT NULL PRIMARY KEY,
+    generation BIGINT NOT NULL
 );
-
-INSERT INTO state (id, generation) VALUES (1, 1);
 
 -- Running gateways and the generation each has loaded, so that a command can say "live".
 CREATE TABLE instances (
-    id TEXT PRIMARY KEY,
-    generation INTEGER NOT NULL,
-    seen_at INTEGER NOT NULL
+    id VARCHAR(191) NOT NULL PRIMARY KEY,
+    generation BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL
 );
+
+-- Last in the file: where MySQL was cut short, tables are skipped when this runs again, rows would be there twice.
+INSERT INTO state (id, generation) VALUES (1, 1);

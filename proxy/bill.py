@@ -1,0 +1,328 @@
+"""The money of one request: admitted before a provider is asked, settled once when its answer ends.
+
+What the request may cost at most is reserved on its caller's accounts; what it used is measured, priced as
+it was at admission, charged, and written down before the last bytes of the answer leave. A request that
+nobody served is written down too, and costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from ..plugins import ErrorKind, UpstreamError, Usage
+from .access_log import Record
+from .answer import Answer
+from .asked import Asked
+from .auth import Principal
+from .errors import GatewayError, budget_spent, insufficient_quota
+from .ledger.book import Reservation
+from .ledger.entry import Charge, Counts, Entry
+from .ledger.ledger import Ledger
+from .limits import Limits, Ticket, budget_accounts, budget_ends
+from .live import Live
+from .metering import EventCount, Measured, Seen, Sent, StreamMeter, TextCount, estimate, measure, provided
+from .pricing import RATIO_ONE, Price, cost
+from .snapshot import Snapshot, UsableChannel
+from .tasks import Owner
+from .transfer import Transfer
+
+_NOTHING = Measured(Counts(), "none")
+_MOST_KNOWN = 10_000
+_NO_STREAM = EventCount()
+_NO_PRICE = Price("")
+_BYTES_PER_TOKEN = 2
+_FORM_HEAD_BYTES = 64 * 1024
+
+
+class Billing:
+    """Makes bills. An async context manager; leaving it waits for those that are still being settled."""
+
+    def __init__(self, live: Live, ledger: Ledger, completion_tokens: int) -> None:
+        self._live = live
+        self._completion_tokens = completion_tokens
+        self.ledger = ledger
+        self.limits = Limits()
+        self.owner = Owner()
+        self.reporters: set[tuple[int, str]] = set()
+        """Channels and models whose streams have ended with a usage: theirs need not be counted."""
+
+    async def __aenter__(self) -> Billing:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.owner.join()
+
+    def open(self, record: Record, address: str) -> Bill:
+        """Begin the bill of a request whose caller is known."""
+        return Bill(self, self._live.snapshot, record, address)
+
+    async def admit(
+        self, bill: Bill, asked: Asked, candidates: list[UsableChannel], form_bytes: int | None
+    ) -> list[UsableChannel]:
+        """Let a request in; returns the channels that may serve it, those on which its model has a price.
+
+        Raises GatewayError: 429 over a limit, 402 where the money does not suffice, 403 without any price.
+        """
+        snapshot = self._live.snapshot
+        principal = bill.begin(snapshot, asked, form_bytes)
+        candidates, prices = bill.priced(candidates)
+        limits = snapshot.limits
+        if not (limits or principal.limited):
+            bill.reservation = self.ledger.reserve_now((), 0)
+            return candidates
+        now = time.time()
+        subjects = (*principal.subjects, f"model:{asked.model}")
+        most = bill.estimated = estimate(
+            asked.endpoint, asked.body, form_bytes, prices[0], self._completion_tokens
+        )
+        bill.tokens = most.prompt_tokens + most.completion_tokens
+        bill.ticket = self.limits.admit(limits, subjects, bill.tokens, now)
+        amount = max(
+            cost(most, price, bill.group_ratio, channel.row.ratio)
+            for price, channel in zip(prices, candidates, strict=True)
+        )
+        bill.reservation = await self._reserve(principal, budget_accounts(limits, subjects, now), amount, now)
+        return candidates
+
+    async def _reserve(
+        self, principal: Principal, budgets: dict[str, int], amount: int, now: float
+    ) -> Reservation:
+        names = (*principal.limited, *budgets) if budgets else principal.limited
+        reservation = self.ledger.reserve_now(names, amount)
+        if reservation is not None:
+            return reservation
+        found = await self.ledger.reserve(names, amount, budgets)
+        if not isinstance(found, str):
+            return found
+        if found in budgets:
+            raise budget_spent(found.partition(":")[0], budget_ends(found) - now)
+        raise insufficient_quota(
+            "this API key" if found.startswith("token:") else "the account of this API key"
+        )
+
+
+class Bill:
+    """What one request owes. Exactly one of `settle` and `close` ends it."""
+
+    __slots__ = (
+        "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_meter", "_price", "_priced",
+        "_principal", "_record", "_size", "_snapshot", "estimated", "group_ratio", "is_ended",
+        "reservation", "ticket", "tokens",
+    )  # fmt: skip
+
+    def __init__(self, billing: Billing, snapshot: Snapshot, record: Record, address: str) -> None:
+        assert record.principal is not None
+        self._billing = billing
+        self._snapshot = snapshot
+        self._record = record
+        self._principal = record.principal
+        self._address = address
+        self._asked: Asked | None = None
+        self._size = 0
+        self._chosen: UsableChannel | None = None
+        self._channel_ticket: Ticket | None = None
+        self._priced: UsableChannel | None = None
+        self._price = _NO_PRICE
+        self._meter: StreamMeter = _NO_STREAM
+        self.reservation: Reservation | None = None
+        self.ticket: Ticket | None = None
+        self.tokens = 0
+        self.estimated: Counts | None = None
+        self.group_ratio = RATIO_ONE
+        self.is_ended = False
+
+    def begin(self, snapshot: Snapshot, asked: Asked, form_bytes: int | None) -> Principal:
+        """It is known what is asked; prices are those of this snapshot. Returns who asks."""
+        self._snapshot = snapshot
+        self._asked = asked
+        self.group_ratio = snapshot.group_ratio(self._principal.user.group)
+        self._size = len(asked.body.raw) if asked.body is not None else form_bytes or 0
+        return self._principal
+
+    def attempt(self, chosen: UsableChannel, answer: Answer) -> StreamMeter:
+        """A channel is about to be asked; returns what watches its stream. Raises UpstreamError RATE if it is
+        at a limit of its own."""
+        self._leave_channel()
+        self._chosen = chosen
+        limits = self._snapshot.limits
+        if limits:
+            taken = self._billing.limits.may_use(limits, chosen.row.id, self.tokens, time.time())
+            if isinstance(taken, float):
+                raise UpstreamError(
+                    ErrorKind.RATE, "the channel is at its limit", status=429, retry_after=taken
+                )
+            self._channel_ticket = taken
+        answer.notes = self._notes()
+        known = self._billing.reporters
+        if self._record.stream:
+            self._meter = EventCount() if self._route() in known else TextCount()
+        return self._meter
+
+    def settle(self, transfer: Transfer, answer: Answer, then: Callable[[], None]) -> None:
+        """The request was served: have it measured, charged and written down, then call `then`."""
+        self.is_ended = True
+        sent, seen = self._sent(), self._seen(transfer)
+        measured = provided(transfer.usage, sent, seen)
+        if measured is not None:
+            if self._record.stream and len(self._billing.reporters) < _MOST_KNOWN:
+                self._billing.reporters.add(self._route())
+            owed = self._owed(measured)
+            charges = self._charge_now(owed)
+            if charges is not None:
+                self._write(answer, measured, owed, charges, then)
+                return
+        work = self._settle(transfer.usage, sent, seen, measured, answer, then)
+        self._billing.owner.start(work, "settlement")
+
+    def close(self) -> None:
+        """The request was not served, or not by a provider: it costs nothing."""
+        self.is_ended = True
+        ledger = self._billing.ledger
+        if self.reservation is not None:
+            ledger.cancel(self.reservation)
+        self._end_tickets(0)
+        ledger.write(self._entry(_NOTHING, 0, ()), _nobody_waits)
+
+    async def _settle(
+        self,
+        usage: Usage | None,
+        sent: Sent,
+        seen: Seen,
+        measured: Measured | None,
+        answer: Answer,
+        then: Callable[[], None],
+    ) -> None:
+        """The same, where something has to be counted here, or a lease to be enlarged."""
+        if measured is None:
+            measured = await asyncio.to_thread(measure, usage, sent, seen)
+            self._record.usage = _usage(measured.counts)
+        owed = self._owed(measured)
+        charges = self._charge_now(owed)
+        if charges is None:
+            assert self.reservation is not None
+            charges = await self._billing.ledger.charge(self.reservation, owed)
+        self._write(answer, measured, owed, charges, then)
+
+    def _owed(self, measured: Measured) -> int:
+        chosen = self._chosen
+        assert chosen is not None
+        price = self.price_of(chosen)
+        return cost(measured.counts, price, self.group_ratio, chosen.row.ratio)
+
+    def priced(self, channels: list[UsableChannel]) -> tuple[list[UsableChannel], list[Price]]:
+        """Return the channels on which the model has a price, and the prices. Raises GatewayError if none."""
+        try:
+            return channels, [self.price_of(channel) for channel in channels]
+        except GatewayError:
+            find = self._snapshot.prices.find
+            model = self._record.model
+            some = [one for one in channels if find(model, one.upstream_model(model), one.adapter.name)]
+            if not some:
+                raise
+            return some, [self.price_of(channel) for channel in some]
+
+    def price_of(self, channel: UsableChannel) -> Price:
+        """Return what the model costs there, as at admission. Raises GatewayError if it has no price."""
+        if channel is not self._priced:
+            self._priced, self._price = channel, self._snapshot.price(self._record.model, channel)
+        return self._price
+
+    def _charge_now(self, owed: int) -> tuple[Charge, ...] | None:
+        assert self.reservation is not None
+        return self._billing.ledger.charge_now(self.reservation, owed)
+
+    def _write(
+        self,
+        answer: Answer,
+        measured: Measured,
+        owed: int,
+        charges: tuple[Charge, ...],
+        then: Callable[[], None],
+    ) -> None:
+        counts = measured.counts
+        self._end_tickets(counts.prompt_tokens + counts.completion_tokens)
+        answer.notes += b"x-canalgate-cost: %d\r\n" % owed
+        self._record.cost, self._record.usage_source = owed, measured.source
+        self._billing.ledger.write(self._entry(measured, owed, charges), then)
+
+    def _entry(self, measured: Measured, owed: int, charges: tuple[Charge, ...]) -> Entry:
+        record, token, chosen = self._record, self._principal.token, self._chosen
+        first, model = record.first_byte_at, record.model
+        # In the order of Entry's fields: by their names it would take three times as long.
+        return Entry(
+            record.request_id,
+            int(record.request_id[:12], 16),
+            token.user_id,
+            token.id,
+            self._principal.user.group,
+            chosen.row.id if chosen is not None else None,
+            record.endpoint,
+            model,
+            chosen.upstream_model(model) if chosen is not None else "",
+            record.stream,
+            record.status or 499,
+            measured.counts,
+            measured.source,
+            owed,
+            min([charge.amount for charge in charges]) if charges else owed,
+            self.price_of(chosen).name if chosen is not None else "",
+            int(1000 * (first - record.received_at)) if first is not None else None,
+            int(1000 * (time.monotonic() - record.received_at)),
+            record.attempts,
+            self._address,
+            record.error_type,
+            record.problem,
+            record.answered_by,
+            measured.flags,
+            charges,
+            self.group_ratio,
+            chosen.row.ratio if chosen is not None else RATIO_ONE,
+        )
+
+    def _sent(self) -> Sent:
+        asked, chosen = self._asked, self._chosen
+        assert asked is not None and chosen is not None
+        estimated = self.estimated or Counts(self._size // _BYTES_PER_TOKEN)
+        model = chosen.upstream_model(asked.model)
+        if asked.form is not None:
+            head = bytes(asked.form.seen[:_FORM_HEAD_BYTES])
+            return Sent(asked.endpoint, model, b"", head, self._size, estimated)
+        raw = asked.body.raw if asked.body is not None else b""
+        return Sent(asked.endpoint, model, raw, estimated=estimated)
+
+    def _seen(self, transfer: Transfer) -> Seen:
+        meter = self._meter if self._record.stream else None
+        return Seen(transfer.size, transfer.reply, meter, transfer.is_whole)
+
+    def _route(self) -> tuple[int, str]:
+        assert self._chosen is not None
+        return self._chosen.row.id, self._record.model
+
+    def _notes(self) -> bytes:
+        assert self._chosen is not None
+        fields = self.ticket.headers() if self.ticket is not None else ()
+        lines = b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in fields)
+        return b"x-canalgate-channel: %d\r\n%b" % (self._chosen.row.id, lines)
+
+    def _leave_channel(self) -> None:
+        if self._channel_ticket is not None:
+            self._channel_ticket.close(0, time.time())
+            self._channel_ticket = None
+
+    def _end_tickets(self, tokens: int) -> None:
+        now = time.time()
+        for ticket in (self.ticket, self._channel_ticket):
+            if ticket is not None:
+                ticket.close(tokens, now)
+
+
+def _nobody_waits() -> None:
+    pass
+
+
+def _usage(counts: Counts) -> Usage:
+    return Usage(
+        counts.prompt_tokens, counts.completion_tokens, counts.cached_tokens, counts.reasoning_tokens
+    )

@@ -1,0 +1,49 @@
+"""`canalgate group ...`: what groups of users pay."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..host import Opened
+from ..money import show_ratio
+from ..pricing import RATIO_ONE
+from .amounts import ratio
+from .command import Commands, on_installation
+from .output import add_json_option, say_when_live, show
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's commands."""
+    parser = commands.add_parser("group", help="list groups of users, or set what they pay")
+    parser.set_defaults(parser=parser)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    listing = verbs.add_parser("list", help="list groups with their ratios")
+    add_json_option(listing)
+    listing.set_defaults(run=on_installation(_list))
+
+    change = verbs.add_parser("set", help="set a group's ratio")
+    change.add_argument("name")
+    change.add_argument("--ratio", type=ratio, required=True, metavar="0.8", help="multiplies what it pays")
+    change.set_defaults(run=on_installation(_set))
+
+
+async def _list(parts: Opened, options: argparse.Namespace) -> None:
+    users, channels = await parts.store.users(), await parts.store.channels()
+    ratios = await parts.store.prices.group_ratios()
+    names = {*ratios, *(user.group for user in users), *(name for row in channels for name in row.groups)}
+    rows = [
+        {
+            "group": name,
+            "ratio": show_ratio(ratios.get(name, RATIO_ONE)),
+            "users": sum(user.group == name for user in users),
+            "channels": sum(name in row.groups for row in channels),
+        }
+        for name in sorted(names)
+    ]
+    show(rows, options.json, "no groups")
+
+
+async def _set(parts: Opened, options: argparse.Namespace) -> None:
+    await parts.store.prices.set_group_ratio(options.name, options.ratio)
+    await say_when_live(parts.store, f"group {options.name} has the ratio {show_ratio(options.ratio)}")

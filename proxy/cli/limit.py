@@ -1,0 +1,98 @@
+"""`canalgate limit ...`: how much at a time, a day, a month."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+import msgspec
+
+from ..host import Opened
+from ..limits import Limit
+from ..store import StoreError
+from .amounts import count, money, quota
+from .command import Commands, on_installation
+from .named import names_of
+from .output import add_json_option, say_when_live, show
+
+_FLAGS = {
+    "rpm": "requests_per_minute", "tpm": "tokens_per_minute", "concurrent": "concurrent",
+    "day": "day_budget", "month": "month_budget",
+}  # fmt: skip
+_BUDGETS = ("day", "month")
+_NUMBERED = ("token", "user", "channel")
+_NAMED = ("group", "model")
+_MOST_SUBJECT = 191
+_SUBJECT = "token:7, user:1, channel:3, group:vip, model:gpt-4o, or token:* for each of a kind"
+
+
+def add_commands(commands: Commands) -> None:
+    """Add this module's commands."""
+    parser = commands.add_parser("limit", help="list, set or unset limits and budgets")
+    parser.set_defaults(parser=parser)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    listing = verbs.add_parser("list", help="list what is set")
+    add_json_option(listing)
+    listing.set_defaults(run=on_installation(_list))
+
+    change = verbs.add_parser("set", help="change what is given of a subject's limit, leave the rest")
+    change.add_argument("subject", metavar="SUBJECT", help=_SUBJECT)
+    for flag, what in (
+        ("rpm", "requests per minute"), ("tpm", "tokens per minute"), ("concurrent", "requests at a time"),
+    ):  # fmt: skip
+        change.add_argument(f"--{flag}", type=count, metavar="N", help=f"{what}; 0 is without limit")
+    for flag in _BUDGETS:
+        help = f"what may be spent in a {flag} (UTC); 0 is without limit"
+        change.add_argument(f"--{flag}", type=quota, metavar="10usd", help=help)
+    change.set_defaults(run=on_installation(_set))
+
+    unset = verbs.add_parser("unset", help="take a subject's limit away")
+    unset.add_argument("subject", metavar="SUBJECT")
+    unset.set_defaults(run=on_installation(_unset))
+
+
+async def _list(parts: Opened, options: argparse.Namespace) -> None:
+    rows = [
+        {"subject": subject, **{flag: _shown(limit, flag, options.json) for flag in _FLAGS}}
+        for subject, limit in (await parts.store.limits.all()).items()
+    ]
+    show(rows, options.json, "no limits; set one with `canalgate limit set SUBJECT --rpm 60`")
+
+
+def _shown(limit: Limit, flag: str, as_json: bool) -> object:
+    value = getattr(limit, _FLAGS[flag])
+    if as_json or not value:
+        return value if as_json else None
+    return money(value, as_json) if flag in _BUDGETS else value
+
+
+async def _set(parts: Opened, options: argparse.Namespace) -> None:
+    given = {name: getattr(options, flag) for flag, name in _FLAGS.items()}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        raise StoreError("give a limit, such as --rpm 60; 0 takes one away")
+    await check_subject(parts, options.subject)
+    limit = (await parts.store.limits.all()).get(options.subject, Limit())
+    await parts.store.limits.set(options.subject, msgspec.structs.replace(limit, **changes))
+    await say_when_live(parts.store, f"limit of {options.subject} set")
+
+
+async def _unset(parts: Opened, options: argparse.Namespace) -> None:
+    await parts.store.limits.unset(options.subject)
+    await say_when_live(parts.store, f"limit of {options.subject} unset")
+
+
+async def check_subject(parts: Opened, subject: str) -> None:
+    """Raise StoreError for what can have no limit, or is not there."""
+    kind, colon, name = subject.partition(":")
+    if kind not in (*_NUMBERED, *_NAMED) or not colon or not name:
+        raise StoreError(f"{subject[:200]!r}: expected {_SUBJECT}")
+    if len(subject) > _MOST_SUBJECT or not subject.isprintable():
+        raise StoreError(f"{subject[:200]!r}: a subject has at most {_MOST_SUBJECT} printable characters")
+    if kind in _NUMBERED and name != "*":
+        names = await names_of(parts.store)
+        known = {"token": names.tokens, "user": names.users, "channel": names.channels}[kind]
+        # As it is written, since the gateway looks it up by this text: not 07.
+        if not re.fullmatch(r"[1-9][0-9]{0,18}", name) or int(name) not in known:
+            raise StoreError(f"there is no {kind} {name!r}; give its id, as `canalgate {kind} list` shows it")

@@ -1,0 +1,1 @@
+"""What models cost: the shipped table, what an operator says otherwise, and what happens without a price."""

@@ -1,0 +1,113 @@
+"""Redemption codes: who has one may add its quota to an account, once. Only hashes of codes are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from ..records import DISABLED, ENABLED
+from .accounts import MOST, credit
+from .changes import StoreError
+from .database import Database, Transaction
+from .idempotency import once
+
+USED = "used"
+MOST_CODES = 10_000
+_MOST_NAME = 191
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code without itself. Times are unix seconds; `redeemed_by` is a user's id."""
+
+    id: int
+    name: str
+    quota: int
+    status: str
+    created_at: int
+    expires_at: int | None
+    redeemed_at: int | None
+    redeemed_by: int | None
+
+
+class Codes:
+    """The redemption codes of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, name: str, quota: int, count: int, expires_at: int | None, now: int) -> list[str]:
+        """Make codes worth so much each, and return them: they are nowhere to be found later."""
+        if not 0 < quota < MOST:
+            raise StoreError("a code is worth more than nothing")
+        if not 0 < count <= MOST_CODES:
+            raise StoreError(f"1 to {MOST_CODES} codes can be made at once")
+        if len(name) > _MOST_NAME or "\0" in name:
+            raise StoreError(f"the name of codes has at most {_MOST_NAME} characters")
+        if expires_at is not None and expires_at <= now:
+            raise StoreError("the codes would have expired already")
+        codes = [secrets.token_hex(16) for _ in range(count)]
+        row = {"name": name, "quota": quota, "status": ENABLED, "created_at": now, "expires_at": expires_at}
+        async with self._database.transaction() as transaction:
+            await transaction.many(
+                "INSERT INTO codes (code_hash, name, quota, status, created_at, expires_at)"
+                " VALUES (:code_hash, :name, :quota, :status, :created_at, :expires_at)",
+                [{**row, "code_hash": _hash(code)} for code in codes],
+            )
+        return codes
+
+    async def list(self) -> list[Code]:
+        """Every code, oldest first."""
+        columns = ", ".join(Code.__slots__)
+        return [Code(**row) for row in await self._database.all(f"SELECT {columns} FROM codes ORDER BY id")]
+
+    async def disable(self, code_id: int) -> None:
+        """Let a code be worth nothing. Raises StoreError if there is none, or it was used."""
+        async with self._database.transaction() as transaction:
+            done = await transaction.run(
+                "UPDATE codes SET status = :disabled WHERE id = :id AND status <> :used",
+                {"disabled": DISABLED, "id": code_id, "used": USED},
+            )
+            if not done:
+                row = await transaction.one("SELECT status FROM codes WHERE id = :id", {"id": code_id})
+                raise StoreError(f"code {code_id} was used" if row else f"there is no code {code_id}")
+
+    async def redeem(self, code: str, user_id: int, now: int, idem: str = "") -> int:
+        """Add a code's quota to a user's balance, and return it. Raises StoreError saying why it cannot be.
+
+        `idem` is an idempotency key: with it, the same user and code again is no error and adds nothing.
+        """
+        code_hash = _hash(code.strip())
+
+        async def work(transaction: Transaction) -> str:
+            return str(await _redeem(transaction, code_hash, user_id, now))
+
+        scope = f"redeem:{user_id}"
+        return int(await once(self._database, scope, idem, code_hash.hex(), now, work))
+
+
+async def _redeem(transaction: Transaction, code_hash: bytes, user_id: int, now: int) -> int:
+    taken = await transaction.run(
+        "UPDATE codes SET status = :used, redeemed_at = :now, redeemed_by = :user_id"
+        " WHERE code_hash = :code_hash AND status = :enabled AND (expires_at IS NULL OR expires_at > :now)",
+        {"used": USED, "now": now, "user_id": user_id, "code_hash": code_hash, "enabled": ENABLED},
+    )
+    row = await transaction.one(
+        "SELECT id, name, quota, status FROM codes WHERE code_hash = :code_hash", {"code_hash": code_hash}
+    )
+    if row is None:
+        raise StoreError("there is no such code")
+    if not taken:
+        why = {USED: "was used already", DISABLED: "is disabled"}.get(row["status"], "has expired")
+        raise StoreError(f"this code {why}")
+    quota = int(row["quota"])
+    await credit(
+        transaction, f"user:{user_id}", quota, "code", row["name"], f"code {row['id']}", now
+    )  # an error takes the code's use back
+    return quota
+
+
+def _hash(code: str) -> bytes:
+    # Codes are random and long, so a hash without a key tells nothing.
+    return hashlib.sha256(code.encode(errors="replace")).digest()

@@ -1,0 +1,145 @@
+"""A row of the call log: which columns it has, and how an Entry becomes one and comes back.
+
+Pure. A request's id is kept as two numbers, `at_ms` and `tail`: they are the primary key and part of every
+index, and take half the room of the text. Users, tokens and channels are kept as numbers, never as names: a
+row outlives what it names, and a name may change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from ..ledger.entry import Charge, Counts, Entry
+
+_ID = re.compile(r"[0-9a-f]{24}")
+_NAME, _WORD, _PROBLEM = 191, 64, 500
+"""Most characters of a text: a name, a word of ours, what went wrong."""
+
+NUMBERS = (
+    "at_ms", "tail", "user_id", "token_id", "channel_id", "failed", "status", "streamed", "prompt_tokens",
+    "completion_tokens", "cached_tokens", "cost", "charged", "first_byte_ms", "total_ms", "attempts",
+)  # fmt: skip
+TEXTS: Mapping[str, int] = {
+    "model": _NAME, "upstream_model": _NAME, "user_group": _NAME, "endpoint": _NAME, "price": _NAME,
+    "usage_source": _WORD, "address": _WORD, "error_type": _WORD, "answered_by": _WORD, "problem": _PROBLEM,
+}  # fmt: skip
+"""Texts, and how many characters of each are kept."""
+
+COLUMNS = (*NUMBERS, *TEXTS, "details")
+MAY_BE_NULL = frozenset({"channel_id", "first_byte_ms"})
+
+
+class _Details(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """What is shown of one request and never searched for."""
+
+    counts: Counts
+    group_ratio: int
+    channel_ratio: int
+    flags: tuple[str, ...] = ()
+    charges: tuple[Charge, ...] = ()
+
+
+_encode = msgspec.json.Encoder().encode
+_details = msgspec.json.Decoder(_Details).decode
+
+
+def split_id(request_id: str) -> tuple[int, int] | None:
+    """Return `at_ms` and `tail` of a request's id, None for what is none."""
+    if not _ID.fullmatch(request_id):
+        return None
+    return int(request_id[:12], 16), int(request_id[12:], 16)
+
+
+def join_id(at_ms: int, tail: int) -> str:
+    """Return the id that was split."""
+    return f"{at_ms:012x}{tail:012x}"
+
+
+def has_failed(entry: Entry) -> bool:
+    """Whether the request counts among the failures."""
+    return entry.status >= 400 or bool(entry.error_type or entry.problem)
+
+
+def values(entry: Entry) -> dict[str, object]:
+    """Return the values of an entry's columns. Raises ValueError for an id that is none."""
+    key, counts = split_id(entry.request_id), entry.counts
+    if key is None:
+        raise ValueError(f"not a request's id: {entry.request_id[:100]!r}")
+    flags = tuple(storable(flag, _WORD) for flag in entry.flags)
+    details = _Details(counts, entry.group_ratio, entry.channel_ratio, flags, entry.charges)
+    return {
+        "at_ms": key[0],
+        "tail": key[1],
+        "user_id": entry.user_id,
+        "token_id": entry.token_id,
+        "channel_id": entry.channel_id,
+        "failed": int(has_failed(entry)),
+        "status": entry.status,
+        "streamed": int(entry.stream),
+        "prompt_tokens": counts.prompt_tokens,
+        "completion_tokens": counts.completion_tokens,
+        "cached_tokens": counts.cached_tokens,
+        "cost": entry.cost,
+        "charged": entry.charged,
+        "first_byte_ms": entry.first_byte_ms,
+        "total_ms": entry.total_ms,
+        "attempts": entry.attempts,
+        "model": storable(entry.model, _NAME),
+        "upstream_model": storable(entry.upstream_model, _NAME),
+        "user_group": storable(entry.group, _NAME),
+        "endpoint": storable(entry.endpoint, _NAME),
+        "price": storable(entry.price, _NAME),
+        "usage_source": entry.usage_source,
+        "address": storable(entry.address, _WORD),
+        "error_type": storable(entry.error_type, _WORD),
+        "answered_by": storable(entry.answered_by, _WORD),
+        "problem": storable(entry.problem, _PROBLEM),
+        "details": _encode(details).decode(),
+    }
+
+
+@lru_cache(maxsize=4096)
+def storable(text: str, most: int) -> str:
+    """Return a text as every database takes it: cut, without NUL and halves of characters."""
+    if text.isascii() and "\0" not in text:
+        return text[:most]
+    return text[:most].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def entry(row: Mapping[str, Any]) -> Entry:
+    """Return the entry of a row."""
+    details = _details(row["details"])
+    return Entry(
+        request_id=join_id(row["at_ms"], row["tail"]),
+        at_ms=row["at_ms"],
+        user_id=row["user_id"],
+        token_id=row["token_id"],
+        group=row["user_group"],
+        channel_id=row["channel_id"],
+        endpoint=row["endpoint"],
+        model=row["model"],
+        upstream_model=row["upstream_model"],
+        stream=bool(row["streamed"]),
+        status=row["status"],
+        counts=details.counts,
+        usage_source=row["usage_source"],
+        cost=row["cost"],
+        charged=row["charged"],
+        price=row["price"],
+        first_byte_ms=row["first_byte_ms"],
+        total_ms=row["total_ms"],
+        attempts=row["attempts"],
+        address=row["address"],
+        error_type=row["error_type"],
+        problem=row["problem"],
+        answered_by=row["answered_by"],
+        flags=details.flags,
+        charges=details.charges,
+        group_ratio=details.group_ratio,
+        channel_ratio=details.channel_ratio,
+    )
