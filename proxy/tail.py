@@ -12,7 +12,7 @@ MOST_BYTES = 8192
 """Kept behind a usage key; a usage object with what follows it is smaller."""
 
 LEAST_BYTES = 512
-_TRIM_BYTES = 2048
+_TRIM_BYTES = 3072
 _KEY = b'"usage"'
 _DONES = (b"\ndata: [DONE]", b"\ndata:[DONE]", b"\rdata: [DONE]", b"\rdata:[DONE]")
 
@@ -51,8 +51,8 @@ class Tail:
 
     def _trim(self) -> None:
         whole = b"".join(self._pieces)
-        self._show(whole)
-        joined = whole[-MOST_BYTES:]
+        self._seen(whole[self._shown :] if self._shown else whole)
+        joined = whole[-MOST_BYTES:] if len(whole) > MOST_BYTES else whole
         at = joined.rfind(_KEY)
         kept = joined[max(0, min(at, len(joined) - LEAST_BYTES)) :] if at >= 0 else joined[-LEAST_BYTES:]
         self._pieces = [kept]

@@ -19,8 +19,8 @@ Count = Callable[[Sequence[str]], int]
 _MOST_HELD = 64 * 1024
 """A line longer than this is a picture or nonsense; the rest of it is not looked at."""
 
-_SAMPLED = 64
-"""EventCount parses one piece in so many, and some of the first ones, to see how much text an event holds."""
+_PARSED = 24
+"""How many events EventCount parses."""
 
 _MOST_SAMPLED_CHARS = 4096
 
@@ -92,40 +92,57 @@ class StreamMeter(ABC):
 class EventCount(StreamMeter):
     """Counts events and does not keep them. `size` is the stream's length in bytes.
 
-    A sample of the events is parsed: where they hold clearly more than one token each (Gemini's hold dozens),
-    the count is raised by as much.
+    The first events are parsed, to see how their text begins and how much they hold: where that is clearly
+    more than one token each (Gemini's hold dozens), the count is raised by as much. The others are counted
+    by their keys.
     """
 
-    __slots__ = ("_key", "_pieces", "_sample", "_sampled_events", "size")
+    __slots__ = ("_key", "_left", "_sample", "_sampled_events", "size")
 
     def __init__(self) -> None:
         super().__init__()
         self.size = 0
-        self._pieces = 0
+        self._left = _PARSED
         self._key = _KEYS[0]
         self._sample = ""
         self._sampled_events = 0
 
+    def add(self, data: bytes) -> None:
+        """Take the next piece; quicker than usual, where lines end as they do nearly always."""
+        end = data.rfind(b"\n") + 1
+        if not end or self._skips or len(data) - end > _MOST_HELD:
+            super().add(data)
+            return
+        lines = self._held + data[:end] if self._held else data[:end]
+        self._held = data[end:]
+        self._take(lines)
+
     def _take(self, lines: bytes) -> None:
         self.size += len(lines)
-        self._pieces += 1
-        key, empty = self._key
+        if self._left:
+            lines = self._look_closely(lines)
         events = lines.count(b"data:")
-        is_sample = not (self._pieces & (self._pieces - 1)) or not self._pieces % _SAMPLED
-        if not is_sample and events == lines.count(key) and lines.find(empty) < 0:
-            self.events += events  # each of them has text, as usual in mid-stream
-        else:
-            self._look_closely(lines)
+        key, empty = self._key
+        found = lines.count(key) - lines.count(empty)
+        if found != events:  # not all have text, or not where the first ones had it
+            found = sum(lines.count(key) - lines.count(empty) for key, empty in _KEYS)
+        self.events += min(found, events)
 
-    def _look_closely(self, lines: bytes) -> None:
-        for line in lines.splitlines():
-            if not line.startswith(b"data:"):
-                continue
-            said = Said()
-            take_event(said, parsed(line[5:]))
-            if said.size():
-                self.events += 1
-                self._learn(line, said)
+    def _look_closely(self, lines: bytes) -> bytes:
+        """Parse some lines and return the others."""
+        at, break_ = 0, b"\n" if b"\n" in lines else b"\r"
+        while self._left and at < len(lines):
+            end = lines.find(break_, at)
+            end = len(lines) if end < 0 else end
+            line, at = lines[at:end], end + 1
+            if line.startswith(b"data:"):
+                self._left -= 1
+                said = Said()
+                take_event(said, parsed(line[5:]))
+                if said.size():
+                    self.events += 1
+                    self._learn(line, said)
+        return lines[at:]
 
     def _learn(self, line: bytes, said: Said) -> None:
         key, empty = self._key
