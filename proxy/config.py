@@ -290,9 +290,7 @@ def check(config: Config) -> None:
     if not 0 <= config.ledger.keep_days < 2**20:
         raise ConfigError(f"ledger.keep_days = {config.ledger.keep_days}: expected 0 (for ever) or more")
     if not 0 < config.ledger.flush_s <= 3600:
-        raise ConfigError(
-            f"ledger.flush_s = {config.ledger.flush_s}: expected a number above 0, 3600 at most"
-        )
+        raise ConfigError(f"ledger.flush_s = {config.ledger.flush_s}: expected a number up to 3600")
     if not 0 < config.ledger.completion_tokens < 2**31:
         raise ConfigError(f"ledger.completion_tokens = {config.ledger.completion_tokens}: expected 1 or more")
     for name, read in (("new_user", parse_balance), ("invited", parse_quota), ("inviter", parse_quota)):

@@ -12,6 +12,8 @@ from .database import Values
 # What may hold a colon and is no parameter comes first: texts, quoted names, remarks, casts.
 _PARTS = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|--[^\n]*|::|:([A-Za-z_]\w*)|%""")
 
+_ROW = re.compile(r"\bVALUES (\((?:\?(?:, )?)+\))")
+
 Statement = tuple[str, tuple[str, ...]]
 """What the driver gets, and the names of the parameters in the order it wants them."""
 
@@ -39,6 +41,24 @@ def formatted(sql: str) -> Statement:
         return "%s"
 
     return _written(sql, place, percent="%%"), tuple(names)
+
+
+@cache
+def questioned(sql: str) -> Statement:
+    """Write parameters as `?`, in the order of their use."""
+    names: list[str] = []
+
+    def place(name: str) -> str:
+        names.append(name)
+        return "?"
+
+    return _written(sql, place, percent="%"), tuple(names)
+
+
+def several(sql: str, rows: int) -> str | None:
+    """Return an INSERT of one row, its parameters `?`, as one of many; None for another statement."""
+    row = _ROW.search(sql)
+    return sql[: row.end()] + f", {row[1]}" * (rows - 1) + sql[row.end() :] if row is not None else None
 
 
 def in_order(names: tuple[str, ...], values: Values) -> tuple[Any, ...]:

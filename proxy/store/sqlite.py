@@ -21,9 +21,12 @@ from .database import (
     Unavailable,
     Values,
 )
+from .named import in_order, questioned, several
 from .upsert import on_conflict
 
 _BUSY_MS = 5000
+_TOGETHER = 100
+"""Rows of one INSERT; SQLite takes 32,766 values."""
 _BUSY_TURN_MS = 50
 
 _LATER = {
@@ -61,8 +64,17 @@ class SqliteTransaction(Transaction):
         return max(0, (await self._execute(sql, values)).rowcount)
 
     async def many(self, sql: str, rows: Sequence[Values]) -> None:
+        # The driver lets other threads run at each statement, and then waits for its turn. Where the loop
+        # is busy, that costs more than the row, so many rows are one statement.
+        one, names = questioned(sql)
         with _mapped():
-            await self._connection.executemany(sql, rows)
+            for at in range(0, len(rows), _TOGETHER):
+                some = rows[at : at + _TOGETHER]
+                text = several(one, len(some))
+                if text is None:
+                    await self._connection.executemany(one, [in_order(names, row) for row in some])
+                else:
+                    await self._connection.execute(text, [row[name] for row in some for name in names])
 
     async def insert(self, sql: str, values: Values) -> int:
         return (await self._execute(sql, values)).lastrowid or 0

@@ -27,7 +27,7 @@ FLOORS = {
     "logs": 2, "auth": 2, "routing": 5, "transfer": 2, "asked": 2, "upstream.connection": 2,
     # The store: the databases, what they have in common, statements by area.
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
-    "store.named": 1, "store.sqlite": 1, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
+    "store.named": 1, "store.sqlite": 2, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
     "store.store": 5, "store.open": 6,
     "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
     "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 3,
