@@ -103,6 +103,13 @@ class Billing:
         )
 
 
+class ChannelFull(UpstreamError):
+    """A channel is at a limit of its own, for so many seconds, and was not asked: infinite is for ever."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(ErrorKind.RATE, "the channel is at its limit", status=429, retry_after=wait_s)
+
+
 class Bill:
     """What one request owes. Exactly one of `settle` and `close` ends it."""
 
@@ -142,17 +149,15 @@ class Bill:
         return self._principal
 
     def attempt(self, chosen: UsableChannel, answer: Answer) -> StreamMeter:
-        """A channel is about to be asked; returns what watches its stream. Raises UpstreamError RATE if it is
-        at a limit of its own."""
+        """A channel is about to be asked; returns what watches its stream. Raises ChannelFull if it is at a
+        limit of its own."""
         self._leave_channel()
         self._chosen = chosen
         limits = self._snapshot.limits
         if limits:
             taken = self._billing.limits.may_use(limits, chosen.row.id, self.tokens, time.time())
             if isinstance(taken, float):
-                raise UpstreamError(
-                    ErrorKind.RATE, "the channel is at its limit", status=429, retry_after=taken
-                )
+                raise ChannelFull(taken)
             self._channel_ticket = taken
         answer.notes = self._notes()
         known = self._billing.reporters

@@ -143,6 +143,6 @@ def from_upstream(error: UpstreamError, model: str) -> GatewayError:
     if error.kind is ErrorKind.FAULT and error.status == 504:
         status, message = 504, "the provider did not answer in time"
     headers = {}
-    if error.retry_after is not None:
+    if error.retry_after is not None and math.isfinite(error.retry_after):
         headers["retry-after"] = str(min(MAX_RETRY_AFTER_S, max(1, math.ceil(error.retry_after))))
     return GatewayError(status, message, type=kind, code=code, headers=headers)

@@ -23,7 +23,7 @@ from . import auth, batches, headers
 from .access_log import Record, caller_of
 from .answer import Answer
 from .asked import Asked, read_request
-from .bill import Bill
+from .bill import Bill, ChannelFull
 from .endpoints import Route
 from .errors import GatewayError, bad_body, from_upstream, internal
 from .inbound import BodyReader, Inbound
@@ -38,7 +38,7 @@ from .upstream import Connection, StaleConnection
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 4
-"""Channels tried for one request."""
+"""Channels asked for one request; those at a limit of their own are not."""
 
 
 class Exchange:
@@ -50,7 +50,8 @@ class Exchange:
 
     __slots__ = (
         "_asked", "_at", "_bill", "_candidates", "_connection", "_inbound", "_on_ended", "_reader", "_relay",
-        "_renewed", "_route", "_stall_timer", "_task", "_transfer", "_upload", "answer", "ended", "record",
+        "_renewed", "_route", "_skipped", "_stall_timer", "_task", "_transfer", "_upload", "answer", "ended",
+        "record",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +71,7 @@ class Exchange:
         self._asked: Asked | None = None
         self._candidates: list[UsableChannel] = []
         self._at = 0
+        self._skipped = 0
         self._bill: Bill | None = None
         self._renewed = False
         self._transfer: Transfer | None = None
@@ -167,10 +169,10 @@ class Exchange:
         asked, chosen, relay = self._asked, self._candidates[self._at], self._relay
         assert asked is not None
         self.record.channel = chosen
-        self.record.attempts += 1
         now = time.time()
         assert self._bill is not None
         meter = self._bill.attempt(chosen, self.answer)
+        self.record.attempts += 1
         call = make_call(
             chosen, asked, self._inbound.request_id, await relay.credentials.get(chosen, now), now
         )
@@ -250,7 +252,10 @@ class Exchange:
             self._renewed = True
             self._relay.credentials.drop(self._candidates[self._at])
             return False
-        if error.kind is ErrorKind.REQUEST or self._at + 1 >= min(len(self._candidates), MAX_ATTEMPTS):
+        if isinstance(error, ChannelFull):
+            self._skipped += 1
+        most = min(len(self._candidates), MAX_ATTEMPTS + self._skipped)
+        if error.kind is ErrorKind.REQUEST or self._at + 1 >= most:
             raise error
         self._at += 1
         return False

@@ -28,6 +28,9 @@ _AGAIN_S = 1.0
 _DAY_S = 86_400
 _SWEEP_AT = 4096
 
+MOST_SUBJECT = 178
+"""Longest subject, in characters: with period and date it is an account's name, of 191."""
+
 _WHOSE = {
     "token": "this API key",
     "user": "this account",
@@ -204,11 +207,13 @@ class Limits:
     def _take(
         self, limits: Mapping[str, Limit], subjects: Sequence[str], tokens: int, now: float
     ) -> Ticket | _Refusal:
+        if len(self._uses) >= self._sweep_at:
+            self._forget_idle(now)
         held = []
         for subject in subjects:
             limit = _limit(limits, subject)
             if limit and (limit.requests_per_minute or limit.tokens_per_minute or limit.concurrent):
-                held.append(_Held(subject, limit, self._use(subject, now)))
+                held.append(_Held(subject, limit, self._use(subject)))
         if not held:
             return NOTHING
         worst = max((_wait(one, tokens, now) for one in held), key=lambda found: found[0])
@@ -218,20 +223,23 @@ class Limits:
             use.take(limit, tokens)
         return Ticket(held, tokens, now)
 
-    def _use(self, subject: str, now: float) -> _Use:
+    def _use(self, subject: str) -> _Use:
         found = self._uses.get(subject)
         if found is None:
-            if len(self._uses) >= self._sweep_at:
-                self._uses = {name: use for name, use in self._uses.items() if not use.is_idle(now)}
-                self._sweep_at = max(_SWEEP_AT, 2 * len(self._uses))
             found = self._uses[subject] = _Use()
         return found
+
+    def _forget_idle(self, now: float) -> None:
+        """Never between two subjects of one request: the first would be forgotten before it is counted."""
+        self._uses = {name: use for name, use in self._uses.items() if not use.is_idle(now)}
+        self._sweep_at = max(_SWEEP_AT, 2 * len(self._uses))
 
 
 def budget_accounts(limits: Mapping[str, Limit], subjects: Sequence[str], now: float) -> dict[str, int]:
     """Return the accounts of the running day and month that these subjects spend from, with their quota.
 
-    `now` is unix time. A name is like `day:token:7:20261124` or `month:group:vip:202611`.
+    `now` is unix time. A name is like `day:token:7:20261124` or `month:group:vip:202611`. Subjects of more
+    than MOST_SUBJECT characters, which only `model:*` and `group:*` limit, share one if they begin alike.
     """
     accounts: dict[str, int] = {}
     if not limits:
@@ -239,11 +247,11 @@ def budget_accounts(limits: Mapping[str, Limit], subjects: Sequence[str], now: f
     for subject in subjects:
         limit = _limit(limits, subject)
         if limit and (limit.day_budget or limit.month_budget):
-            day = _date(int(now // _DAY_S))
+            day, name = _date(int(now // _DAY_S)), subject[:MOST_SUBJECT]
             if limit.day_budget:
-                accounts[f"day:{subject}:{day}"] = limit.day_budget
+                accounts[f"day:{name}:{day}"] = limit.day_budget
             if limit.month_budget:
-                accounts[f"month:{subject}:{day[:6]}"] = limit.month_budget
+                accounts[f"month:{name}:{day[:6]}"] = limit.month_budget
     return accounts
 
 
@@ -265,7 +273,12 @@ def _date(day: int) -> str:
 
 def _limit(limits: Mapping[str, Limit], subject: str) -> Limit | None:
     own = limits.get(subject)
-    return own if own is not None else limits.get(f"{subject[: subject.find(':')]}:*")
+    return own if own is not None else limits.get(_each(subject))
+
+
+@lru_cache(maxsize=4096)
+def _each(subject: str) -> str:
+    return f"{subject.partition(':')[0]}:*"
 
 
 def _wait(held: _Held, tokens: int, now: float) -> tuple[float, str, str]:

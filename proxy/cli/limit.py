@@ -8,7 +8,7 @@ import re
 import msgspec
 
 from ..host import Opened
-from ..limits import Limit
+from ..limits import MOST_SUBJECT, Limit
 from ..store import StoreError
 from .amounts import count, money, quota
 from .command import Commands, on_installation
@@ -22,7 +22,6 @@ _FLAGS = {
 _BUDGETS = ("day", "month")
 _NUMBERED = ("token", "user", "channel")
 _NAMED = ("group", "model")
-_MOST_SUBJECT = 191
 _SUBJECT = "token:7, user:1, channel:3, group:vip, model:gpt-4o, or token:* for each of a kind"
 
 
@@ -73,6 +72,8 @@ async def _set(parts: Opened, options: argparse.Namespace) -> None:
     if not changes:
         raise StoreError("give a limit, such as --rpm 60; 0 takes one away")
     await check_subject(parts, options.subject)
+    if options.subject.startswith("channel:") and (options.day or options.month):
+        raise StoreError("a channel has no budget; give one to a token, user, group or model")
     limit = (await parts.store.limits.all()).get(options.subject, Limit())
     await parts.store.limits.set(options.subject, msgspec.structs.replace(limit, **changes))
     await say_when_live(parts.store, f"limit of {options.subject} set")
@@ -88,8 +89,8 @@ async def check_subject(parts: Opened, subject: str) -> None:
     kind, colon, name = subject.partition(":")
     if kind not in (*_NUMBERED, *_NAMED) or not colon or not name:
         raise StoreError(f"{subject[:200]!r}: expected {_SUBJECT}")
-    if len(subject) > _MOST_SUBJECT or not subject.isprintable():
-        raise StoreError(f"{subject[:200]!r}: a subject has at most {_MOST_SUBJECT} printable characters")
+    if len(subject) > MOST_SUBJECT or not subject.isprintable():
+        raise StoreError(f"{subject[:200]!r}: a subject has at most {MOST_SUBJECT} printable characters")
     if kind in _NUMBERED and name != "*":
         names = await names_of(parts.store)
         known = {"token": names.tokens, "user": names.users, "channel": names.channels}[kind]

@@ -36,5 +36,6 @@ class Upkeep:
         if dropped:
             log.info("dropped months of the call log months=%s", ",".join(dropped))
         await forget_old(self._store.database, int(time.time()))
+        await self._store.accounts.forget_budgets(time.time())
         for violation in await self._store.accounts.violations():
             log.error("the ledger breaks a rule: %s", violation)

@@ -13,6 +13,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..limits import budget_ends
 from .changes import StoreError, bump
 from .database import Clash, Database, Transaction
 from .idempotency import once
@@ -21,6 +22,9 @@ MOST = 2**62
 """Largest balance."""
 
 _TRIES = 8
+_KEEP_BUDGETS_S = 35 * 86_400
+"""A gateway that died may be started again, and its journal be booked, so late."""
+_FORGET_AT_ONCE = 500
 
 
 class State(NamedTuple):
@@ -51,14 +55,7 @@ class Accounts:
 
     async def states(self, names: list[str] | None = None) -> dict[str, State]:
         """Return these accounts, or all."""
-        where = "" if names is None else " WHERE a.name = :name"
-        rows = []
-        for name in [""] if names is None else names:
-            rows += await self._database.all(_STATES + where, {"name": name} if names is not None else {})
-        return {
-            row["name"]: State(row["balance"], int(row["leased"]), row["used"], row["credited"])
-            for row in rows
-        }
+        return await _states(self._database, names)
 
     async def credit(
         self, name: str, amount: int, kind: str, note: str, actor: str, now: int, idem: str = ""
@@ -78,7 +75,9 @@ class Accounts:
         """Let this much remain, or make the account unlimited."""
         async with self._database.transaction() as transaction:
             await bump(transaction)
-            state = await self.state(name)
+            # Holds the row: a lease of an unlimited account changes nothing in it, and must not come between.
+            await transaction.run(_USE, {"name": name, "amount": 0})
+            state = (await _states(transaction, [name])).get(name)
             if state is None:
                 raise StoreError(f"there is no account {name!r}")
             free = None if balance is None else balance - state.leased
@@ -154,7 +153,10 @@ class Accounts:
             await transaction.run("DELETE FROM journals WHERE owner = :owner", {"owner": owner})
 
     async def open_budget(self, name: str, quota: int) -> None:
-        """Make the account of a period's budget; one that is there follows a budget that was changed."""
+        """Make the account of a period's budget; one that is there follows a budget that was changed.
+
+        Where more is used or leased than the budget is now, nothing is left of it.
+        """
         try:
             async with self._database.transaction() as transaction:
                 await open_account(transaction, name, quota)
@@ -165,6 +167,23 @@ class Accounts:
                     " WHERE name = :name AND credited <> :quota AND balance + :quota >= credited",
                     {"name": name, "quota": quota},
                 )
+                await transaction.run(
+                    "UPDATE accounts SET credited = credited - balance, balance = 0"
+                    " WHERE name = :name AND balance > 0 AND balance + :quota < credited",
+                    {"name": name, "quota": quota},
+                )
+
+    async def forget_budgets(self, now: float) -> None:
+        """Delete the accounts of budgets whose day or month ended long ago, of which nothing is leased."""
+        rows = await self._database.all(
+            "SELECT name FROM accounts WHERE name LIKE 'day:%' OR name LIKE 'month:%' ORDER BY name"
+        )
+        over = [{"name": row["name"]} for row in rows if budget_ends(row["name"]) < now - _KEEP_BUDGETS_S]
+        for first in range(0, len(over), _FORGET_AT_ONCE):
+            some = over[first : first + _FORGET_AT_ONCE]
+            async with self._database.transaction() as transaction:
+                await transaction.many(_FORGET_BUDGET, some)
+                await transaction.many("DELETE FROM leases WHERE account = :name AND amount = 0", some)
 
     # Journals.
 
@@ -262,6 +281,16 @@ class Accounts:
         return lines
 
 
+async def _states(source: Database | Transaction, names: list[str] | None) -> dict[str, State]:
+    where = "" if names is None else " WHERE a.name = :name"
+    rows = []
+    for name in [""] if names is None else names:
+        rows += await source.all(_STATES + where, {"name": name} if names is not None else {})
+    return {
+        row["name"]: State(row["balance"], int(row["leased"]), row["used"], row["credited"]) for row in rows
+    }
+
+
 async def open_account(transaction: Transaction, name: str, balance: int | None) -> None:
     """Make an account; None is unlimited."""
     await transaction.run(
@@ -313,6 +342,10 @@ _LESSEN = (
 _STATES = (
     "SELECT a.name, a.balance, a.used, a.credited,"
     " (SELECT COALESCE(SUM(l.amount), 0) FROM leases l WHERE l.account = a.name) AS leased FROM accounts a"
+)
+_FORGET_BUDGET = (
+    "DELETE FROM accounts WHERE name = :name"
+    " AND NOT EXISTS (SELECT 1 FROM leases WHERE account = :name AND amount > 0)"
 )
 _STRAY_LEASES = (
     "SELECT owner, account, amount FROM leases WHERE amount > 0 AND owner NOT IN (SELECT owner FROM journals)"

@@ -71,6 +71,24 @@ async def test_a_channel_at_its_limit_gives_way_to_another(gateway, provider):
     assert [one.headers["x-canalgate-channel"] for one in answers] == [str(first.id), "1"]
 
 
+async def test_channels_at_their_limits_are_passed_over_however_many(gateway, provider):
+    provider.says(ANSWER)
+    for priority in range(7, 1, -1):
+        full = await gateway.add_channel(provider, "m", priority=priority)
+        await set_limit(gateway, f"channel:{full.id}", tokens_per_minute=1)
+    answer = await gateway.chat(max_tokens=50)
+    assert (answer.status, answer.headers["x-canalgate-channel"], len(provider.asked)) == (200, "1", 1)
+
+
+async def test_a_request_too_large_for_its_channel_is_refused_without_a_time(gateway, provider):
+    provider.says(ANSWER)
+    await set_limit(gateway, "channel:1", tokens_per_minute=10)
+    refused = await gateway.chat(max_tokens=500)
+    assert (refused.status, refused.error["code"]) == (429, "rate_limit_exceeded")
+    assert "retry-after" not in refused.headers
+    assert provider.asked == []
+
+
 async def test_when_every_channel_is_at_its_limit_the_client_is_told_how_long(gateway, provider):
     provider.says(ANSWER)
     await set_limit(gateway, "channel:1", requests_per_minute=1)

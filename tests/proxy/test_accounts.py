@@ -1,6 +1,7 @@
 """Balances on every database: nothing is overspent, lost or made, whoever races."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from canalgate.proxy.store import StoreError
@@ -137,6 +138,22 @@ async def test_a_balance_can_be_set_and_made_unlimited_and_limited_again(account
     assert await accounts.violations() == []
 
 
+async def test_many_balances_set_at_once_wait_for_each_other_and_not_for_ever(accounts, store):
+    async with asyncio.timeout(10):
+        await asyncio.gather(*[accounts.set_balance(NAME, 100 + n, "test", n) for n in range(20)])
+    assert len(await accounts.credits(NAME)) == 20
+    assert await accounts.violations() == []
+
+
+async def test_a_limit_set_while_unlimited_quota_is_leased_holds_the_rule(accounts):
+    for n in range(10):
+        await accounts.set_balance("user:2", None, "test", n)
+        lease = accounts.take("a", "user:2", 5, 5)
+        back = accounts.give_back("a", "user:2", 5) if n else asyncio.sleep(0)
+        await asyncio.gather(lease, accounts.set_balance("user:2", 10_000, "test", n), back)
+        assert await accounts.violations() == []
+
+
 async def test_a_budget_begins_once_and_follows_its_limit(accounts):
     name = "day:user:1:20261124"
     await asyncio.gather(*[accounts.open_budget(name, 50) for _ in range(5)])
@@ -144,8 +161,26 @@ async def test_a_budget_begins_once_and_follows_its_limit(accounts):
     await accounts.take("a", name, 40, 40)
     await accounts.open_budget(name, 70)
     assert await accounts.state(name) == State(30, 40, 0, 70)
-    await accounts.open_budget(name, 20)  # less than is out: it stays
-    assert await accounts.state(name) == State(30, 40, 0, 70)
+    await accounts.open_budget(name, 20)  # less than is out: nothing is left
+    assert await accounts.state(name) == State(0, 40, 0, 40)
+    await accounts.give_back("a", name, 30)
+    await accounts.open_budget(name, 20)
+    assert await accounts.state(name) == State(10, 10, 0, 20)
+    assert await accounts.violations() == []
+
+
+async def test_budgets_long_over_are_forgotten_and_others_are_not(accounts):
+    names = ["day:user:1:20261120", "day:user:2:20261120", "day:user:1:20261224", "month:group:a:1:202610",
+             "month:group:a:1:202611"]  # fmt: skip
+    for name in names:
+        await accounts.open_budget(name, 50)
+        await accounts.take("a", name, 10, 10)
+    for name in names[:1] + names[3:]:
+        await accounts.give_back("a", name, 10)
+    await accounts.forget_budgets(datetime(2026, 12, 31, tzinfo=UTC).timestamp())
+    left = set(await accounts.states())
+    assert left == {NAME, "user:2", "day:user:2:20261120", "day:user:1:20261224", "month:group:a:1:202611"}
+    assert await accounts.violations() == []
 
 
 async def test_a_broken_rule_is_named(accounts, store):

@@ -234,6 +234,20 @@ def test_subjects_that_are_idle_are_forgotten_and_others_are_not():
     refused(state, limits, subjects=("user:1",), now=1000.0)
 
 
+@pytest.mark.parametrize("use", [Limit(requests_per_minute=1), Limit(concurrent=1)])
+def test_a_request_counts_whichever_of_its_subjects_makes_the_idle_be_forgotten(use):
+    limits = {"user:1": use, "model:*": Limit(requests_per_minute=10)}
+    state, most = Limits(), limits_module._SWEEP_AT
+    for number in range(most - 1):
+        state.admit(limits, (f"model:{number}",), 0, 0.0)
+    for now in (100.0, 100.5):  # user:1 is new, then makes one too many with the model after it
+        subjects = ("user:1", f"model:new{now}")
+        if now == 100.0:
+            state.admit(limits, subjects, 0, now)
+        else:
+            refused(state, limits, subjects=subjects, now=now)
+
+
 # Whatever comes: the promises hold.
 
 STEPS = st.lists(
@@ -316,6 +330,14 @@ def test_budgets_are_named_by_subject_and_period():
         "month:model:m:202611": 2,
     }  # fmt: skip
     assert budget_accounts({}, CALLER, NOON) == budget_accounts(REQUESTS, CALLER, NOON) == {}
+
+
+@pytest.mark.parametrize("name", ["m" * 191, "m" * 500, "m" * 172])
+def test_the_account_of_a_budget_fits_its_column_whatever_the_name_of_a_model(name):
+    limits = {"model:*": Limit(day_budget=1, month_budget=2)}
+    found = budget_accounts(limits, (f"model:{name}",), NOON)
+    assert [len(account) for account in found] == [191, 191]
+    assert [budget_ends(account) > NOON for account in found] == [True, True]
 
 
 @pytest.mark.parametrize(
