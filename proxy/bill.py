@@ -271,7 +271,7 @@ class Bill:
             measured.counts,
             measured.source,
             owed,
-            min([charge.amount for charge in charges]) if charges else owed,
+            charges[0].amount if charges and self._principal.user.limited else owed,
             self.price_of(chosen).name if chosen is not None else "",
             int(1000 * (first - record.received_at)) if first is not None else None,
             int(1000 * (time.monotonic() - record.received_at)),

@@ -266,7 +266,12 @@ class Exchange:
         """Answer with what went wrong, or cut the answer that has begun."""
         if self.ended:
             return
-        answer, error = self.answer, self._as_answer(exc)
+        answer = self.answer
+        try:
+            error = self._as_answer(exc)
+        except Exception:
+            log.exception("failure of a failure request_id=%s", self._inbound.request_id)
+            error = internal()
         if answer.started:
             answer.cut()
         else:

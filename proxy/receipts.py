@@ -121,6 +121,7 @@ def _terms(counts: Counts, price: Price) -> Iterator[tuple[str, int, int, int]]:
         rest = getattr(counts, f"{kind}_tokens")
         for count_name, price_name in parts:
             count, own = getattr(counts, count_name), getattr(price, price_name)
+            count = min(count, rest)
             if own is not None and count:
                 rest -= count
                 yield count_name, count, own, 1

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 
 from ..host import Opened
-from ..store import Store
-from ..store.audit import disagreements
+from ..store.audit import lasting
 from .command import Commands, on_installation
-
-_AGAIN_S = 0.5
 
 
 def add_commands(commands: Commands) -> None:
@@ -24,24 +20,6 @@ def add_commands(commands: Commands) -> None:
 
 
 async def _verify(parts: Opened, options: argparse.Namespace) -> int:
-    found = await lasting(parts.store, _AGAIN_S)
+    found = await lasting(parts.store)
     print("\n".join(found) if found else "the ledger is true")
     return 1 if found else 0
-
-
-async def lasting(store: Store, again_s: float) -> list[str]:
-    """Return what is wrong, a line for each, if it is still so a moment later: a gateway may be at work."""
-    first = {_account(line) for line in await _violations(store)}
-    if not first:
-        return []
-    await asyncio.sleep(again_s)
-    return [line for line in await _violations(store) if _account(line) in first]
-
-
-async def _violations(store: Store) -> list[str]:
-    return [*await store.accounts.violations(), *await disagreements(store.database)]
-
-
-def _account(line: str) -> str:
-    # Its numbers may have moved, and it is the same violation.
-    return line.partition(": ")[0]

@@ -6,6 +6,7 @@ import logging
 import time
 
 from ..store import Store
+from ..store.audit import lasting
 from ..store.idempotency import forget_old
 from ..tasks import Owner
 
@@ -37,5 +38,5 @@ class Upkeep:
             log.info("dropped months of the call log months=%s", ",".join(dropped))
         await forget_old(self._store.database, int(time.time()))
         await self._store.accounts.forget_budgets(time.time())
-        for violation in await self._store.accounts.violations():
+        for violation in await lasting(self._store):
             log.error("the ledger breaks a rule: %s", violation)

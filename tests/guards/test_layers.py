@@ -30,7 +30,7 @@ FLOORS = {
     "store.named": 1, "store.sqlite": 2, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
     "store.store": 5, "store.open": 6,
     "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
-    "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 3,
+    "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 6,
     "store.prices": 2, "store.limits": 2, "store": 7, "upstream.pool": 3, "pages": 5, "playback": 3,
     "upstream.whole": 4, "live": 8, "access_log": 5,
     "upstream": 5, "credentials": 6, "upload": 6, "batches": 6,
