@@ -114,7 +114,8 @@ class Bill:
     """What one request owes. Exactly one of `settle` and `close` ends it."""
 
     __slots__ = (
-        "_address", "_asked", "_billing", "_channel_ticket", "_chosen", "_meter", "_price", "_priced",
+        "_address", "_asked", "_billing", "_channel_budgets", "_channel_ticket", "_chosen", "_meter", "_price",
+        "_priced",
         "_principal", "_record", "_size", "_snapshot", "estimated", "group_ratio", "is_ended",
         "reservation", "ticket", "tokens",
     )  # fmt: skip
@@ -130,6 +131,7 @@ class Bill:
         self._size = 0
         self._chosen: UsableChannel | None = None
         self._channel_ticket: Ticket | None = None
+        self._channel_budgets: tuple[str, ...] = ()
         self._priced: UsableChannel | None = None
         self._price = _NO_PRICE
         self._meter: StreamMeter = _NO_STREAM
@@ -149,21 +151,34 @@ class Bill:
         return self._principal
 
     def attempt(self, chosen: UsableChannel, answer: Answer) -> StreamMeter:
-        """A channel is about to be asked; returns what watches its stream. Raises ChannelFull if it is at a
-        limit of its own."""
+        """A channel is about to be asked; returns what watches its stream."""
         self._leave_channel()
         self._chosen = chosen
-        limits = self._snapshot.limits
-        if limits:
-            taken = self._billing.limits.may_use(limits, chosen.row.id, self.tokens, time.time())
-            if isinstance(taken, float):
-                raise ChannelFull(taken)
-            self._channel_ticket = taken
         answer.notes = self._notes()
         known = self._billing.reporters
         if self._record.stream:
             self._meter = EventCount() if self._route() in known else TextCount()
         return self._meter
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether any limit is set, for anything."""
+        return bool(self._snapshot.limits)
+
+    async def enter(self, chosen: UsableChannel) -> None:
+        """Take part of the channel's own limits and budgets. Raises ChannelFull where there is none left."""
+        billing, limits, now = self._billing, self._snapshot.limits, time.time()
+        taken = billing.limits.may_use(limits, chosen.row.id, self.tokens, now)
+        if isinstance(taken, float):
+            raise ChannelFull(taken)
+        self._channel_ticket = taken
+        budgets = budget_accounts(limits, (f"channel:{chosen.row.id}",), now)
+        if budgets:
+            assert self.reservation is not None
+            spent = await billing.ledger.extend(self.reservation, budgets)
+            if spent is not None:
+                raise ChannelFull(budget_ends(spent) - now)
+            self._channel_budgets = tuple(budgets)
 
     def settle(self, transfer: Transfer, answer: Answer, then: Callable[[], None]) -> None:
         """The request was served: have it measured, charged and written down, then call `then`."""
@@ -315,6 +330,9 @@ class Bill:
         if self._channel_ticket is not None:
             self._channel_ticket.close(0, time.time())
             self._channel_ticket = None
+        if self._channel_budgets and self.reservation is not None:
+            self._billing.ledger.shrink(self.reservation, self._channel_budgets)
+            self._channel_budgets = ()
 
     def _end_tickets(self, tokens: int) -> None:
         now = time.time()

@@ -84,6 +84,7 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     durability: Literal["process", "power", "database"] = "process"
     flush_s: float = 0.2
     completion_tokens: int = 4096
+    idempotent_answers: bool = False
     keep_days: int = 400
 
 

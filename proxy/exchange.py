@@ -28,6 +28,7 @@ from .endpoints import Route
 from .errors import GatewayError, bad_body, from_upstream, internal
 from .inbound import BodyReader, Inbound
 from .playback import play, send
+from .replays import ANSWERED_BY, HEADER, Replay, Replays
 from .relay import Relay, make_call, without_secrets
 from .snapshot import UsableChannel
 from .tasks import Work
@@ -50,7 +51,7 @@ class Exchange:
 
     __slots__ = (
         "_asked", "_at", "_bill", "_candidates", "_connection", "_inbound", "_on_ended", "_reader", "_relay",
-        "_renewed", "_route", "_skipped", "_stall_timer", "_task", "_transfer", "_upload", "answer", "ended",
+        "_renewed", "_replay", "_route", "_skipped", "_stall_timer", "_task", "_transfer", "_upload", "answer", "ended",
         "record",
     )  # fmt: skip
 
@@ -73,6 +74,7 @@ class Exchange:
         self._at = 0
         self._skipped = 0
         self._bill: Bill | None = None
+        self._replay: Replay | None = None
         self._renewed = False
         self._transfer: Transfer | None = None
         self._connection: Connection | None = None
@@ -111,11 +113,28 @@ class Exchange:
                 self._end()
                 return
             self._asked = asked
+            if relay.replays is not None and await self._replayed(relay.replays, asked, principal):
+                return
             channels = await relay.choose(principal, asked)
             self._candidates = await relay.billing.admit(bill, asked, channels, self._reader.length)
             await self._attempt_until_sent()
         except Exception as exc:
             self._fail(exc)
+
+    async def _replayed(self, replays: Replays, asked: Asked, principal: auth.Principal) -> bool:
+        """Answer a request again whose key is known; says whether it was."""
+        key = self._inbound.headers.get(HEADER)
+        if not key or asked.stream or asked.body is None:
+            return False
+        replay = Replay(principal.token.id, key, asked)
+        found = await replays.find(replay)
+        if found is None:
+            self._replay = replay
+            return False
+        self.record.answered_by = ANSWERED_BY
+        await send(found, self.answer)
+        self._end()
+        return True
 
     def pause(self) -> None:
         """More waits for the client than should: read no more from the provider, for a time."""
@@ -172,6 +191,8 @@ class Exchange:
         now = time.time()
         assert self._bill is not None
         meter = self._bill.attempt(chosen, self.answer)
+        if self._bill.has_limits:
+            await self._bill.enter(chosen)
         self.record.attempts += 1
         call = make_call(
             chosen, asked, self._inbound.request_id, await relay.credentials.get(chosen, now), now
@@ -222,6 +243,8 @@ class Exchange:
         bill, transfer = self._bill, self._transfer
         assert bill is not None and transfer is not None
         self.record.status = self.answer.status or transfer.status
+        if self._replay is not None and self._relay.replays is not None and transfer.reply:
+            self._relay.replays.keep(self._replay, transfer.reply)
         bill.settle(transfer, self.answer, then)
 
     def _transferred(self, error: UpstreamError | None) -> None:
@@ -318,6 +341,8 @@ class Exchange:
             return
         self.ended = True
         self._stop_timer()
+        if self._replay is not None and self._relay.replays is not None:
+            self._relay.replays.end(self._replay)
         record, answer = self.record, self.answer
         record.status, record.bytes_sent = answer.status, answer.bytes_sent
         self._account()

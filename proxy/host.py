@@ -33,6 +33,7 @@ from .ledger.upkeep import Upkeep
 from .live import Live
 from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
 from .relay import Relay
+from .replays import Replays
 from .snapshot import Snapshot
 from .store import Store, StoreError, open_store
 from .upstream import Upstream
@@ -124,10 +125,14 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
         Upstream(config.upstream) as upstream,
         Credentials(upstream) as credentials,
         AccessLog(parts.plugins.hooks) as access_log,
+        Replays(parts.store) as replays,
     ):
         pages = AccountPages(parts.store.requests, parts.store.accounts, ledger.pending)
         hooks = parts.plugins.hooks
-        async with Relay(config, live, upstream, credentials, access_log, hooks, billing, pages) as relay:
+        async with Relay(
+            config, live, upstream, credentials, access_log, hooks, billing, pages,
+            replays if config.ledger.idempotent_answers else None,
+        ) as relay:
             yield parts, relay, live
 
 

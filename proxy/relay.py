@@ -23,6 +23,7 @@ from .endpoints import Route
 from .errors import GatewayError
 from .inbound import Inbound
 from .live import Live
+from .replays import Replays
 from .snapshot import UsableChannel
 from .tasks import Owner
 from .upstream import Upstream
@@ -41,6 +42,7 @@ class Relay:
         hooks: Hooks,
         billing: Billing,
         account_pages: AccountPages,
+        replays: Replays | None = None,
     ) -> None:
         self.config = config
         self.live = live
@@ -50,6 +52,7 @@ class Relay:
         self.hooks = hooks
         self.billing = billing
         self.account_pages = account_pages
+        self.replays = replays
         self.owner = Owner()
         self.draining = False
         self._rng = random.Random()

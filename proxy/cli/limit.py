@@ -72,8 +72,6 @@ async def _set(parts: Opened, options: argparse.Namespace) -> None:
     if not changes:
         raise StoreError("give a limit, such as --rpm 60; 0 takes one away")
     await check_subject(parts, options.subject)
-    if options.subject.startswith("channel:") and (options.day or options.month):
-        raise StoreError("a channel has no budget; give one to a token, user, group or model")
     limit = (await parts.store.limits.all()).get(options.subject, Limit())
     await parts.store.limits.set(options.subject, msgspec.structs.replace(limit, **changes))
     await say_when_live(parts.store, f"limit of {options.subject} set")

@@ -71,6 +71,21 @@ class Book:
             account.used_at = now
         return Reservation(amount, accounts)
 
+    def extend(self, reservation: Reservation, names: Sequence[str], now: float) -> Account | None:
+        """Set the same amount aside on more accounts, or on none: then the one that has too little is returned."""
+        made = self.reserve(names, reservation.amount, now)
+        if isinstance(made, Account):
+            return made
+        reservation.held = (*reservation.held, *made.held)
+        return None
+
+    def shrink(self, reservation: Reservation, names: Sequence[str]) -> None:
+        """Take nothing from these accounts after all."""
+        for account in reservation.held:
+            if account.name in names:
+                account.held -= reservation.amount
+        reservation.held = [account for account in reservation.held if account.name not in names]
+
     def missing(self, reservation: Reservation, cost: int) -> list[tuple[Account, int]]:
         """Return the accounts whose lease cannot bear this cost, and by how much."""
         beyond = cost - reservation.amount

@@ -105,7 +105,9 @@ class Ledger:
         """
         if self._problem or len(self._waiting) >= _MOST_WAITING:
             raise unavailable()
-        found = self._book.reserve(names, amount, time.monotonic()) if names else _NOTHING_HELD
+        if not names and not amount:
+            return _NOTHING_HELD
+        found = self._book.reserve(names, amount, time.monotonic())
         return found if isinstance(found, Reservation) else None
 
     async def reserve(
@@ -123,6 +125,23 @@ class Ledger:
                     return found
                 if not await self._extend(found, amount - found.free, amount * _LEASE_REQUESTS, budgets):
                     return found.name
+
+    async def extend(self, reservation: Reservation, budgets: Mapping[str, int]) -> str | None:
+        """Set the same amount aside on more accounts; returns the one that has not so much. See `reserve`."""
+        if reservation is _NOTHING_HELD:
+            return None
+        async with self._leasing:
+            while True:
+                account = self._book.extend(reservation, list(budgets), time.monotonic())
+                if account is None:
+                    return None
+                amount = reservation.amount
+                if not await self._extend(account, amount - account.free, amount * _LEASE_REQUESTS, budgets):
+                    return account.name
+
+    def shrink(self, reservation: Reservation, names: Sequence[str]) -> None:
+        """Take nothing from these accounts after all."""
+        self._book.shrink(reservation, names)
 
     def cancel(self, reservation: Reservation) -> None:
         """The request costs nothing."""

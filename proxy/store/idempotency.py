@@ -18,6 +18,7 @@ from .database import Clash, Database, Row, Transaction
 KEEP_S = 86_400
 _MOST_KEY = 191
 _TRIES = 4
+_READ = "SELECT body_hash, result, at FROM idempotency WHERE scope = :scope AND idem = :idem"
 
 Work = Callable[[Transaction], Awaitable[str]]
 
@@ -35,13 +36,9 @@ async def once(database: Database, scope: str, key: str, body: object, now: int,
     if not key:
         async with database.transaction() as transaction:
             return await work(transaction)
-    if len(key) > _MOST_KEY or not key.isprintable() or key != key.strip():
-        raise StoreError(f"an idempotency key is 1 to {_MOST_KEY} printable characters")
-    row = {"scope": scope, "idem": key, "body_hash": _hash(body), "at": now}
+    row = {"scope": scope, "idem": _sound(key), "body_hash": _hash(body), "at": now}
     for _ in range(_TRIES):
-        known = await database.one(
-            "SELECT body_hash, result, at FROM idempotency WHERE scope = :scope AND idem = :idem", _key(row)
-        )
+        known = await database.one(_READ, _key(row))
         if known is not None and int(known["at"]) > now - KEEP_S:
             if known["body_hash"] != row["body_hash"]:
                 raise StoreError(f"the idempotency key {key!r} was used for something else")
@@ -50,6 +47,17 @@ async def once(database: Database, scope: str, key: str, body: object, now: int,
             async with database.transaction() as transaction:
                 return await _first(transaction, row, known, work)
     raise StoreError("the idempotency key is being used by another request; try again")
+
+
+async def recall(database: Database, scope: str, key: str, body: object, now: int) -> str | None:
+    """Return the result this key had; None for a new key. Raises StoreError as `once` does."""
+    row = {"scope": scope, "idem": _sound(key), "body_hash": _hash(body)}
+    known = await database.one(_READ, _key(row))
+    if known is None or int(known["at"]) <= now - KEEP_S:
+        return None
+    if known["body_hash"] != row["body_hash"]:
+        raise StoreError(f"the idempotency key {key!r} was used for something else")
+    return str(known["result"])
 
 
 async def forget_old(database: Database, now: int) -> None:
@@ -83,6 +91,12 @@ async def _first(transaction: Transaction, row: Row, expired: Row | None, work: 
         {**_key(row), "result": result},
     )
     return result
+
+
+def _sound(key: str) -> str:
+    if not 0 < len(key) <= _MOST_KEY or not key.isprintable() or key != key.strip():
+        raise StoreError(f"an idempotency key is 1 to {_MOST_KEY} printable characters")
+    return key
 
 
 def _key(row: Row) -> dict[str, object]:

@@ -312,7 +312,6 @@ BAD = [
     (1, "limit set user --rpm 1", "expected token:7"),
     (1, "limit set group: --rpm 1", "expected token:7"),
     (1, f"limit set model:{'m' * 190} --rpm 1", "at most 178"),
-    (1, "limit set channel:* --day 5usd", "a channel has no budget"),
     (1, "limit unset user:1", "no limit is set for 'user:1'"),
     (1, "code create --quota 0", "worth more than nothing"),
     (1, "code create --quota 1 --count 0", "1 to 10000 codes"),

@@ -114,3 +114,19 @@ async def test_a_budget_is_spent_and_not_more(gateway, provider, period, subject
     assert int(refused.headers["retry-after"]) > 1
     assert len(provider.asked) == served
     assert await gateway.parts.store.accounts.violations() == []
+
+
+async def test_a_channel_whose_budget_is_spent_gives_way_to_another(gateway, provider):
+    provider.says(ANSWER)
+    await gateway.parts.store.prices.set("m", Price("", 2_000_000, 4_000_000))
+    first = await gateway.add_channel(provider, "m", priority=5)
+    await set_limit(gateway, f"channel:{first.id}", day_budget=150)
+    answers = [await gateway.chat(max_tokens=10) for _ in range(12)]
+    channels = [one.headers["x-canalgate-channel"] for one in answers]
+    assert {one.status for one in answers} == {200}
+    assert channels == sorted(channels, reverse=True)  # the second one has the smaller id
+    assert 1 < channels.count(str(first.id)) <= 7
+    states = await gateway.parts.store.accounts.states()
+    (spent,) = [state for name, state in states.items() if name.startswith(f"day:channel:{first.id}:")]
+    assert spent.used <= 150
+    assert await gateway.parts.store.accounts.violations() == []
