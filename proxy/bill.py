@@ -114,10 +114,9 @@ class Bill:
     """What one request owes. Exactly one of `settle` and `close` ends it."""
 
     __slots__ = (
-        "_address", "_asked", "_billing", "_channel_budgets", "_channel_ticket", "_chosen", "_meter", "_price",
-        "_priced",
-        "_principal", "_record", "_size", "_snapshot", "estimated", "group_ratio", "is_ended",
-        "reservation", "ticket", "tokens",
+        "_address", "_asked", "_billing", "_channel_budgets", "_channel_ticket", "_chosen", "_meter",
+        "_price", "_priced", "_principal", "_record", "_size", "_snapshot", "estimated", "group_ratio",
+        "is_ended", "reservation", "ticket", "tokens",
     )  # fmt: skip
 
     def __init__(self, billing: Billing, snapshot: Snapshot, record: Record, address: str) -> None:

@@ -28,8 +28,8 @@ from .endpoints import Route
 from .errors import GatewayError, bad_body, from_upstream, internal
 from .inbound import BodyReader, Inbound
 from .playback import play, send
-from .replays import ANSWERED_BY, HEADER, Replay, Replays
 from .relay import Relay, make_call, without_secrets
+from .replays import ANSWERED_BY, HEADER, Replay, Replays
 from .snapshot import UsableChannel
 from .tasks import Work
 from .transfer import Transfer
@@ -50,9 +50,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "_asked", "_at", "_bill", "_candidates", "_connection", "_inbound", "_on_ended", "_reader", "_relay",
-        "_renewed", "_replay", "_route", "_skipped", "_stall_timer", "_task", "_transfer", "_upload", "answer", "ended",
-        "record",
+        "_asked", "_at", "_bill", "_candidates", "_connection", "_inbound", "_on_ended", "_reader",
+        "_relay", "_renewed", "_replay", "_route", "_skipped", "_stall_timer", "_task", "_transfer",
+        "_upload", "answer", "ended", "record",
     )  # fmt: skip
 
     def __init__(

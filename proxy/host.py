@@ -130,7 +130,14 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
         pages = AccountPages(parts.store.requests, parts.store.accounts, ledger.pending)
         hooks = parts.plugins.hooks
         async with Relay(
-            config, live, upstream, credentials, access_log, hooks, billing, pages,
+            config,
+            live,
+            upstream,
+            credentials,
+            access_log,
+            hooks,
+            billing,
+            pages,
             replays if config.ledger.idempotent_answers else None,
         ) as relay:
             yield parts, relay, live

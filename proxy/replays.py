@@ -1,7 +1,8 @@
 """Answers to requests with an `Idempotency-Key`: the same key and body get the first answer again, for a day.
 
-Only whole answers are kept, no streams. A replay costs nothing. A key is a token's own; one whose first request
-is still being answered by this gateway is refused, so that a client that repeats too early is not served twice.
+Only whole answers are kept, no streams. A replay costs nothing. A key is a token's own; one whose first
+request is still being answered by this gateway is refused, so that a client that repeats too early is not
+served twice.
 """
 
 from __future__ import annotations
@@ -57,10 +58,14 @@ class Replays:
         Raises GatewayError: 422 for another body, 409 while the first is being answered, 503 without a database.
         """
         if (replay.scope, replay.key) in self._running:
-            raise GatewayError(409, "a request with this idempotency key is being answered", code="idempotency_key_in_use")
+            raise GatewayError(
+                409, "a request with this idempotency key is being answered", code="idempotency_key_in_use"
+            )
         self._running.add((replay.scope, replay.key))
         try:
-            found = await recall(self._store.database, replay.scope, replay.key, replay.body, int(time.time()))
+            found = await recall(
+                self._store.database, replay.scope, replay.key, replay.body, int(time.time())
+            )
         except StoreError as exc:
             self.end(replay)
             raise GatewayError(422, str(exc), code="idempotency_key_reused") from exc

@@ -72,7 +72,7 @@ class Book:
         return Reservation(amount, accounts)
 
     def extend(self, reservation: Reservation, names: Sequence[str], now: float) -> Account | None:
-        """Set the same amount aside on more accounts, or on none: then the one that has too little is returned."""
+        """Set the same amount aside on more accounts, or on none: then what has too little is returned."""
         made = self.reserve(names, reservation.amount, now)
         if isinstance(made, Account):
             return made
