@@ -40,12 +40,15 @@ MAY_ADD = 0.25
 INSTRUCTIONS, CALLS = "instructions", "system calls"
 _REST_S = 5.0
 _STILL = """
+import canalgate.proxy.ledger.ledger as ledger
 import canalgate.proxy.live as live
 from canalgate.proxy.cli import main
+ledger.BATCH += 1_000_000
 live.POLL_S += 3600
 main()
 """
-"""canalgate without its look at the database ten times a second, whose number in a run is chance."""
+"""canalgate without its look at the database ten times a second, and without the import of records into it:
+what of them falls into a run is chance. bench/log.py measures the import."""
 
 _ROW = r"(?m)^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$"
 """A line of strace's table: share, seconds, time a call, calls, errors, name."""
@@ -141,7 +144,6 @@ def counted(folder: Path) -> Iterator[tuple[str, str, float]]:
 
 @contextmanager
 def _warm_gateway(site: Site, program: tuple[str, ...]) -> Iterator[Gateway]:
-    # Records are imported by number alone, five hundred at a time: by the clock it would be chance how many.
     with canalgate(site, program, PYTHONHASHSEED="0", CANALGATE_LEDGER__FLUSH_S="3600") as gateway:
         for cell in (cell for pair in COUNTED for cell in pair):
             ask(gateway, cell, site.folder)  # each model once: the first stream of a model is counted here

@@ -55,7 +55,7 @@ class Replays:
     async def find(self, replay: Replay) -> LocalAnswer | None:
         """Return the answer a key had; None for a new one, which `end` must end.
 
-        Raises GatewayError: 422 for another body, 409 while the first is being answered, 503 without a database.
+        Raises GatewayError: 422 for another body, 409 while the first is being answered.
         """
         if (replay.scope, replay.key) in self._running:
             raise GatewayError(

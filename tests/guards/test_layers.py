@@ -43,7 +43,8 @@ FLOORS = {
     "conformance.failures": 5, "conformance.rough": 5, "conformance.endurance": 5, "conformance.kit": 6,
     "conformance.loopback": 6,
     # A request, the server, the process.
-    "replays": 8, "relay": 11, "probe": 12, "exchange": 12, "lanes.fast": 13, "lanes.full": 13, "lanes": 14, "front": 15,
+    "replays": 8, "relay": 11, "probe": 12, "exchange": 12, "lanes.fast": 13, "lanes.full": 13, "lanes": 14,
+    "front": 15,
     "host": 16,
     # What people type.
     "cli.command": 17, "cli.output": 17, "cli.amounts": 17,
