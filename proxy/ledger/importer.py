@@ -93,9 +93,10 @@ async def recover(store: Store, folder: Path) -> int:
 
 async def _recover(store: Store, journal: DeadJournal) -> int:
     position = await store.accounts.position(journal.owner)
-    if position is None:
-        if any(True for _ in journal.records(0)):
-            raise JournalError(f"the database knows no journal {journal.owner}")
+    if position is None:  # it has ended properly, but for its files; or it belongs to another database
+        for _, record in journal.records(0):
+            if await store.requests.one(_decoder.decode(record).request_id) is None:
+                raise JournalError(f"the database knows no journal {journal.owner}")
         return 0
     importer = Importer(store, journal.owner, position)
     batch: list[Written] = []

@@ -121,6 +121,19 @@ async def test_a_journal_of_another_database_is_kept_and_not_booked(tmp_path, ca
     assert len(list((tmp_path / "two" / "ledger").iterdir())) == 1
 
 
+async def test_a_gateway_that_ended_before_its_files_went_leaves_nothing_behind(tmp_path, caplog):
+    async with opened(tmp_path) as store:
+        ledger = await Ledger(store, tmp_path, "process").__aenter__()
+        await spend(ledger, 1, 1)
+        await ledger._import()
+        await store.accounts.release(ledger._journal.owner)
+        await die(ledger)
+        assert await recover(store, tmp_path / "ledger") == 0
+        assert await rows(store) == [1]
+    assert list((tmp_path / "ledger").iterdir()) == []
+    assert caplog.text == ""
+
+
 async def test_a_commit_whose_answer_was_lost_is_not_made_again(tmp_path, database_url):
     async with opened(tmp_path, database_url) as store:
         await store.accounts.open_journal("a", 1)
