@@ -8,6 +8,7 @@ nobody served is written down too, and costs nothing.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -28,12 +29,20 @@ from .snapshot import Snapshot, UsableChannel
 from .tasks import Owner
 from .transfer import Transfer
 
+log = logging.getLogger(__name__)
+
 _NOTHING = Measured(Counts(), "none")
-_MOST_KNOWN = 10_000
 _NO_STREAM = EventCount()
 _NO_PRICE = Price("")
+
+_MOST_KNOWN = 10_000
+"""Channels and models that are remembered to report usage."""
+
 _BYTES_PER_TOKEN = 2
+"""Bounds a prompt that was not estimated, since nothing of its caller can run out."""
+
 _FORM_HEAD_BYTES = 64 * 1024
+"""Beginning of a form in which the length of its recording is looked for."""
 
 
 class Billing:
@@ -215,7 +224,7 @@ class Bill:
     ) -> None:
         """The same, where something has to be counted here, or a lease to be enlarged."""
         if measured is None:
-            measured = await asyncio.to_thread(measure, usage, sent, seen)
+            measured = await self._counted(usage, sent, seen)
             self._record.usage = _usage(measured.counts)
         owed = self._owed(measured)
         charges = self._charge_now(owed)
@@ -223,6 +232,14 @@ class Bill:
             assert self.reservation is not None
             charges = await self._billing.ledger.charge(self.reservation, owed)
         self._write(answer, measured, owed, charges, then)
+
+    async def _counted(self, usage: Usage | None, sent: Sent, seen: Seen) -> Measured:
+        """Count here. The client waits for its last bytes, so a fault of ours must not keep them."""
+        try:
+            return await asyncio.to_thread(measure, usage, sent, seen)
+        except Exception:
+            log.exception("answer not counted request_id=%s", self._record.request_id)
+            return Measured(sent.estimated, "estimate", ("not_counted",))
 
     def _owed(self, measured: Measured) -> int:
         chosen = self._chosen
