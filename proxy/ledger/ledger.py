@@ -7,6 +7,7 @@ This module is their order and their clock. It never estimates, prices or counts
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ Durability = Literal["process", "power", "database"]
 
 FOLDER = "ledger"
 _AGAIN_S = 0.2
+_STOP_S = 5.0
 _IDLE_S = 5.0
 _LEASE_REQUESTS = 16
 """A lease is made for about so many requests like the one that needs it."""
@@ -57,6 +59,7 @@ class Ledger:
         self._waiting: list[Written] = []
         self._callbacks: list[tuple[int, Callable[[], None]]] = []
         self._problem = ""
+        self._stopping = False
 
     async def __aenter__(self) -> Ledger:
         count = await recover(self._store, self._folder)
@@ -76,6 +79,13 @@ class Ledger:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        # A transaction under way ends by itself: broken off, the database would have to find that out first.
+        self._stopping = True
+        self._ripe.set()
+        self._unsynced.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_S):
+                await self._owner.join()
         await self._owner.close()
         try:
             self._write_again()
@@ -200,7 +210,7 @@ class Ledger:
 
     async def _sync_always(self) -> None:
         """Sync what was written since the last time, all of it at once."""
-        while True:
+        while not self._stopping:
             await self._unsynced.wait()
             self._unsynced.clear()
             position = self._journal.position
@@ -211,7 +221,7 @@ class Ledger:
             self._tell(position)
 
     async def _import_always(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 async with asyncio.timeout(self._flush_s):
                     await self._ripe.wait()
