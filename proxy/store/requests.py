@@ -233,9 +233,5 @@ def _insert(month: str, dialect: Dialect) -> str:
     return f"{insert(table_of(month), COLUMNS)} ON {there}"
 
 
-def _id(entry: Entry) -> str:
-    return entry.request_id
-
-
 def _month(entry: Entry) -> str:
     return month_of(int(entry.request_id[:12], 16))
