@@ -2,11 +2,13 @@
 
 import inspect
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from canalgate.plugins import hookspecs
 from canalgate.plugins.manager import FEATURES, PluginManager
+from canalgate.proxy.cli import _parser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -20,6 +22,25 @@ def test_links_between_pages_lead_somewhere():
     ]
     assert targets
     assert [target for target in targets if not target.exists()] == []
+
+
+COMMANDS = [
+    (page.name, line)
+    for page in (ROOT / "docs" / "money.md", ROOT / "docs" / "prices.md")
+    for line in re.findall(r"(?m)^    (canalgate .+)$", page.read_text("utf-8"))
+]
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_commands_on_the_pages_about_money_are_understood(page, line):
+    parser, _ = _parser()
+    parser.parse_args(shlex.split(line, comments=True)[1:])
+
+
+def test_a_command_that_is_none_would_be_seen():
+    parser, _ = _parser()
+    with pytest.raises(SystemExit):
+        parser.parse_args(["token", "create", "--user", "anna"])
 
 
 PLUGINS_PAGE = (ROOT / "docs" / "plugins.md").read_text("utf-8")
