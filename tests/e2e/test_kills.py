@@ -6,6 +6,7 @@ The long ones are `make prove`.
 import os
 import shutil
 
+import databases
 import kills
 import power_loss
 import pytest
@@ -23,10 +24,10 @@ async def test_ten_kills_under_fifty_streams(tmp_path):
     assert outcome.slowest_start_s < 2
 
 
-async def test_kills_with_a_database_server(tmp_path, database_url):
-    if not database_url:
-        pytest.skip("SQLite has the test above")
-    outcome = await kills.Kills(tmp_path, kills=3, streams=20, seed=8, database=database_url).run()
+@pytest.mark.parametrize("kind", ["mysql", "postgres"])
+async def test_kills_with_a_database_server(tmp_path, servers, kind):
+    async with databases.empty(servers(kind)) as url:
+        outcome = await kills.Kills(tmp_path, kills=3, streams=20, seed=8, database=url).run()
     assert outcome.faults == []
 
 
