@@ -21,8 +21,12 @@ from .money import parse_balance, parse_quota
 
 ENV_PREFIX = "CANALGATE_"
 CONFIG_ENV = "CANALGATE_CONFIG"
-ONE_API_ENV = "SQL_DSN"
-"""One API's name of `data.database`."""
+OTHER_NAMES = (
+    ("SQL_DSN", "data", "database"),
+    ("ADMIN_KEY", "admin", "key"),
+    ("CANALGATE_ADMIN_KEY", "admin", "key"),
+)
+"""Settings by the names that One API, AI Proxy and we have for them in the environment; the last counts."""
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,6 +109,15 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inviter: str = "0"
 
 
+class Admin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The pages of administrators. `key` is empty for none; it may do what the root user may."""
+
+    key: str = ""
+
+    def __repr__(self) -> str:
+        return "Admin()"  # a secret
+
+
 class Demo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The channel that answers as long as there is no other."""
 
@@ -122,6 +135,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ledger: Ledger = Ledger()
     prices: Prices = Prices()
     quota: Quota = Quota()
+    admin: Admin = Admin()
     demo: Demo = Demo()
 
     @property
@@ -181,8 +195,9 @@ def _with_plugin_tables(table: dict[str, Any]) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """CANALGATE_SECTION__KEY=value, the value as TOML has it; text needs no quotes, a list may be a,b,c."""
     tables: dict[str, dict[str, Any]] = {}
-    if environ.get(ONE_API_ENV):
-        tables["data"] = {"database": environ[ONE_API_ENV]}
+    for name, section, key in OTHER_NAMES:
+        if environ.get(name):
+            tables.setdefault(section, {})[key] = environ[name]
     for name in sorted(environ):
         if not name.startswith(ENV_PREFIX) or "__" not in name:
             continue
@@ -245,7 +260,7 @@ def _convert(table: dict[str, Any], kind: type[T], source: str) -> T:
             key = unknown[1]
             where = ".".join(part for part in (where.removeprefix("$"), key) if part)
         # A misspelt name of a secret is a secret too.
-        secret = where.partition(".")[0] == "data" and where != _PUBLIC_DATA
+        secret = where.partition(".")[0] in ("data", "admin") and where != _PUBLIC_DATA
         value = "..." if secret else _look_up(table, where)
         remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, message)), "")
         raise ConfigError(

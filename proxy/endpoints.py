@@ -77,6 +77,11 @@ def is_ours(path: str) -> bool:
     return first in ("v1", "api", "health") or _find(path) is not None
 
 
+def is_page_of_admins(path: str) -> bool:
+    """Whether a path belongs to the pages of administrators."""
+    return path.strip("/").partition("/")[0] == "api" and _find(path) is None
+
+
 def _find(path: str) -> Route | None:
     name = "/".join(part for part in path.split("/") if part)
     versioned = name.startswith("v1/")

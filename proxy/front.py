@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from aiohttp import web
+
 from ..plugins import Host
 from .config import Config
 from .lanes import FastLane, FullLane
@@ -14,9 +16,9 @@ from .relay import Relay
 class Front:
     """The listening side. `start` opens the port, `stop` drains it."""
 
-    def __init__(self, config: Config, relay: Relay, host: Host) -> None:
+    def __init__(self, config: Config, relay: Relay, host: Host, site: web.Application) -> None:
         self._relay = relay
-        self._full = FullLane(config, relay, host)
+        self._full = FullLane(config, relay, host, site)
         self._fast = FastLane(config, relay, self._full)
         self._factory = self._fast if config.server.fast_lane else self._full
         self._listener: asyncio.Server | None = None

@@ -17,12 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from .. import __version__
 from ..adapters import BUILTIN
 from ..plugins import Adapter
 from ..plugins.manager import PluginManager
 from .access_log import AccessLog
 from .account_pages import AccountPages
+from .admin.desk import Desk
+from .admin.site import make_site
 from .bill import Billing
 from .config import Config
 from .credentials import Credentials
@@ -143,6 +147,11 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             yield parts, relay, live
 
 
+def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
+    """Return the pages of administrators."""
+    return make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
+
+
 async def first_start(parts: Opened) -> FirstStart | None:
     """Make the root user and a token if there are no users; None if there are."""
     if await parts.store.users():
@@ -215,7 +224,7 @@ async def serve(config: Config, on_ready: Callable[[Ready], None]) -> None:
         sock = bind(config)
         first = await first_start(parts)
         await live.catch_up()
-        front = Front(config, relay, parts.host)
+        front = Front(config, relay, parts.host, site_of(parts, relay, live))
         await front.start(sock)
         _tune_memory()
         host, port = sock.getsockname()[:2]

@@ -55,10 +55,24 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """Limits of a channel's own in seconds, None for the gateway's: see `config.Upstream`.
+
+    After `hedge_s` without a byte a second channel is asked beside it; None for never.
+    """
+
+    connect_s: float | None = None
+    first_byte_s: float | None = None
+    idle_s: float | None = None
+    total_s: float | None = None
+    hedge_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelRow:
     """A configured way to a provider. `mapping` turns the client's model name into the provider's.
 
-    `ratio` multiplies what its answers cost, in millionths.
+    `key` may hold several keys, one a line. `ratio` multiplies what its answers cost, in millionths.
     """
 
     id: int
@@ -76,3 +90,4 @@ class ChannelRow:
     proxy: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
     ratio: int = 1_000_000
+    times: Times = Times()

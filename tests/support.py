@@ -20,7 +20,7 @@ import msgspec
 import orjson
 from canalgate.proxy.config import Config, Data, Server
 from canalgate.proxy.front import Front
-from canalgate.proxy.host import Opened, bind, make_token, opened, running
+from canalgate.proxy.host import Opened, bind, make_token, opened, running, site_of
 from canalgate.proxy.live import Live
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, ChannelRow, Token, User
 from canalgate.proxy.store import Store
@@ -340,7 +340,7 @@ async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterato
         key = new_token_key()
         await parts.store.add_token(make_token(parts.vault, root, "first", key, 1))
         await live.catch_up()
-        front = Front(config, relay, parts.host)
+        front = Front(config, relay, parts.host, site_of(parts, relay, live))
         sock = bind(config)
         await front.start(sock)
         try:

@@ -18,13 +18,13 @@ from ..config import Config
 from ..errors import GatewayError
 from ..host import Opened, running
 from ..live import Live
+from ..manage.channels import checked
 from ..money import show_ratio
 from ..probe import model_names, probe
-from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
+from ..records import DISABLED, ENABLED, ChannelRow
 from ..routing import pinned
-from ..snapshot import UsableChannel, bound
+from ..snapshot import UsableChannel
 from ..store import StoreError
-from ..upstream.pool import check_proxy
 from .amounts import ratio
 from .command import Commands, names, on_installation, row_id
 from .output import add_json_option, say_when_live, show
@@ -105,14 +105,14 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
 async def _add(parts: Opened, options: argparse.Namespace) -> None:
     now = int(time.time())
     empty = ChannelRow(0, options.type, options.name, "", "", (), now)
-    row = await parts.store.add_channel(_checked(parts, _changed(empty, options)))
+    row = await parts.store.add_channel(checked(parts.plugins.adapters, _changed(empty, options)))
     await say_when_live(parts.store, f"channel {row.id} added")
 
 
 async def _edit(parts: Opened, options: argparse.Namespace) -> None:
     row = await _find(parts, options.id)
     row = replace(row, type=options.type or row.type, name=options.name or row.name)
-    await parts.store.change_channel(_checked(parts, _changed(row, options)))
+    await parts.store.change_channel(checked(parts.plugins.adapters, _changed(row, options)))
     await say_when_live(parts.store, f"channel {row.id} changed")
 
 
@@ -206,33 +206,6 @@ def _changed(row: ChannelRow, options: argparse.Namespace) -> ChannelRow:
         "options": _mapping(options.option, "--option"),
     }
     return replace(row, **{name: value for name, value in changes.items() if value is not None})
-
-
-def _checked(parts: Opened, row: ChannelRow) -> ChannelRow:
-    """Return the row if it can work. Raises StoreError saying what is wrong with it."""
-    adapter = parts.plugins.adapters.get(row.type)
-    if adapter is None:
-        known = ", ".join(sorted(parts.plugins.adapters))
-        raise StoreError(f"there is no adapter {row.type!r}; there are: {known}")
-    if not row.models:
-        raise StoreError("a channel needs at least one model: --models A,B")
-    if not 0 <= row.weight <= 1_000_000:
-        raise StoreError("--weight: expected 0 to 1000000")
-    if abs(row.priority) > 1_000_000:
-        raise StoreError("--priority: expected -1000000 to 1000000")
-    unknown = set(row.options) - {option.name for option in adapter.options}
-    if unknown:
-        known = ", ".join(option.name for option in adapter.options) or "none"
-        raise StoreError(
-            f"--option: the adapter {row.type!r} does not know {sorted(unknown)}; it knows: {known}"
-        )
-    try:
-        bound(row, adapter)
-        if row.proxy:
-            check_proxy(row.proxy)
-    except ValueError as exc:
-        raise StoreError(str(exc)) from exc
-    return replace(row, groups=row.groups or (DEFAULT_GROUP,))
 
 
 def _asked(key: str | None) -> str | None:

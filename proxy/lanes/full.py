@@ -22,7 +22,7 @@ from ..access_log import Record
 from ..answer import Answer
 from ..auth import client_address
 from ..config import Config
-from ..endpoints import is_ours, match
+from ..endpoints import is_ours, is_page_of_admins, match
 from ..errors import GatewayError, internal
 from ..exchange import Exchange
 from ..inbound import BodyReader, Inbound, new_request_id, stalled
@@ -37,8 +37,9 @@ _LINGER_S = 2.0
 class FullLane:
     """Makes the protocol of a connection that aiohttp serves, and stops them all."""
 
-    def __init__(self, config: Config, relay: Relay, host: Host) -> None:
+    def __init__(self, config: Config, relay: Relay, host: Host, site: web.Application) -> None:
         self._config = config
+        self._site = site
         self._pages = web.Application()
         relay.hooks.register_routes(self._pages.router, host)
         _warn_of_hidden(self._pages)
@@ -60,15 +61,17 @@ class FullLane:
         return self._server()
 
     async def start(self) -> None:
-        """Make the pages of plugins ready."""
-        self._pages.freeze()
-        await self._pages.startup()
+        """Make the pages of administrators and of plugins ready."""
+        for pages in (self._site, self._pages):
+            pages.freeze()
+            await pages.startup()
 
     async def stop(self, grace_s: float) -> None:
         """Let running requests finish for `grace_s`, then cut them."""
         self._server.pre_shutdown()
         await self._server.shutdown(grace_s)
-        await self._pages.cleanup()
+        for pages in (self._site, self._pages):
+            await pages.cleanup()
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         return web.Request(message, payload, protocol, writer, task, asyncio.get_running_loop())
@@ -80,8 +83,10 @@ class FullLane:
         assert isinstance(connection, _Connection)
         connection.head_arrived()
         received_at = time.monotonic()
-        if isinstance(request, web.Request) and await self._is_page(request):
-            return await self._pages._handle(request)
+        if isinstance(request, web.Request):
+            pages = await self._pages_of(request)
+            if pages is not None:
+                return await pages._handle(request)
         answer = Answer(
             transport,
             new_request_id(),
@@ -112,11 +117,14 @@ class FullLane:
             connection.exchange = None
         return _Sent(answer)
 
-    async def _is_page(self, request: web.Request) -> bool:
-        """Whether a plugin serves this path. The gateway's own go first."""
+    async def _pages_of(self, request: web.Request) -> web.Application | None:
+        """Return the application that serves this path: ours, or a plugin's; None for an endpoint's."""
+        if is_page_of_admins(request.path):
+            return self._site
         if not self._pages.router.resources() or is_ours(request.path):
-            return False
-        return (await self._pages.router.resolve(request)).http_exception is None
+            return None
+        found = await self._pages.router.resolve(request)
+        return self._pages if found.http_exception is None else None
 
     def _exchange(
         self, request: web.BaseRequest, answer: Answer, received_at: float

@@ -7,14 +7,14 @@ generation in its own transaction, which is how running gateways learn of it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import orjson
 
-from ..records import ChannelRow, Token, User
+from ..records import ChannelRow, Times, Token, User
 from ..vault import Vault
 from .accounts import Accounts, State, open_account
 from .changes import StoreError, bump, change, insert
@@ -194,8 +194,8 @@ class Store:
             self.database,
             "INSERT INTO channels"
             " (type, name, base_url, models, mapping, priority, weight, channel_groups, status, created_at,"
-            " ratio, secrets) VALUES (:type, :name, :base_url, :models, :mapping, :priority, :weight,"
-            " :channel_groups, :status, :created_at, :ratio, :secrets)",
+            " ratio, times, secrets) VALUES (:type, :name, :base_url, :models, :mapping, :priority, :weight,"
+            " :channel_groups, :status, :created_at, :ratio, :times, :secrets)",
             self._channel_values(channel),
             "this channel clashes with another",
         )
@@ -207,7 +207,7 @@ class Store:
             self.database,
             "UPDATE channels SET type = :type, name = :name, base_url = :base_url, models = :models,"
             " mapping = :mapping, priority = :priority, weight = :weight, channel_groups = :channel_groups,"
-            " status = :status, ratio = :ratio, secrets = :secrets WHERE id = :id",
+            " status = :status, ratio = :ratio, times = :times, secrets = :secrets WHERE id = :id",
             {"id": channel.id, **self._channel_values(channel)},
             f"there is no channel {channel.id}",
         )
@@ -228,6 +228,7 @@ class Store:
             "models": _json(channel.models), "mapping": _json(dict(channel.mapping)),
             "priority": channel.priority, "weight": channel.weight, "channel_groups": _json(channel.groups),
             "status": channel.status, "created_at": channel.created_at, "ratio": channel.ratio,
+            "times": _json({name: value for name, value in asdict(channel.times).items() if value}),
             "secrets": self._vault.seal(secrets, _SEALED_CHANNEL),
         }  # fmt: skip
 
@@ -249,6 +250,7 @@ class Store:
             proxy=secrets["proxy"],
             options=_mapping(secrets["options"]),
             ratio=row["ratio"],
+            times=Times(**orjson.loads(row["times"])),
         )
 
 

@@ -1,0 +1,31 @@
+"""What the pages of administrators work on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...plugins import Adapter
+from ...plugins.manager import PluginManager
+from ..config import Config
+from ..live import Live
+from ..relay import Relay
+from ..store import Store
+from ..vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An installation with everything that serves it."""
+
+    config: Config
+    store: Store
+    vault: Vault
+    plugins: PluginManager
+    relay: Relay
+    live: Live
+
+    @property
+    def adapters(self) -> Mapping[str, Adapter]:
+        """The adapters that are loaded, by name."""
+        return self.plugins.adapters

@@ -1,0 +1,53 @@
+"""Channels as administrators set them: whether one can work, before it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+
+from ...plugins import Adapter
+from ..records import DEFAULT_GROUP, ChannelRow, Times
+from ..snapshot import bound
+from ..upstream.pool import check_proxy
+from .refused import Refused
+
+_MOST_WEIGHT = 1_000_000
+_LONGEST_S = 86_400.0
+
+
+def checked(adapters: Mapping[str, Adapter], row: ChannelRow) -> ChannelRow:
+    """Return the channel as it is kept. Raises Refused naming the field that keeps it from working."""
+    adapter = adapters.get(row.type)
+    if adapter is None:
+        known = ", ".join(sorted(adapters))
+        raise Refused("type", f"there is no adapter {row.type!r}; there are: {known}")
+    if not row.name.strip():
+        raise Refused("name", "a channel needs a name")
+    if not row.models:
+        raise Refused("models", "a channel needs at least one model")
+    if not 0 <= row.weight <= _MOST_WEIGHT:
+        raise Refused("weight", f"expected 0 to {_MOST_WEIGHT}")
+    if abs(row.priority) > _MOST_WEIGHT:
+        raise Refused("priority", f"expected -{_MOST_WEIGHT} to {_MOST_WEIGHT}")
+    unknown = set(row.options) - {option.name for option in adapter.options}
+    if unknown:
+        known = ", ".join(option.name for option in adapter.options) or "none"
+        raise Refused("options", f"{row.type!r} does not know {sorted(unknown)}; it knows: {known}")
+    _check_times(row.times)
+    try:
+        bound(row, adapter)
+    except ValueError as exc:
+        raise Refused("channel", str(exc)) from exc
+    if row.proxy:
+        try:
+            check_proxy(row.proxy)
+        except ValueError as exc:
+            raise Refused("proxy", str(exc)) from exc
+    return replace(row, groups=row.groups or (DEFAULT_GROUP,))
+
+
+def _check_times(times: Times) -> None:
+    for field in fields(times):
+        value = getattr(times, field.name)
+        if value is not None and not 0 < value <= _LONGEST_S:
+            raise Refused(f"times.{field.name}", f"expected a number of seconds up to {_LONGEST_S:.0f}")
