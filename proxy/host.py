@@ -27,6 +27,7 @@ from .access_log import AccessLog
 from .account_pages import AccountPages
 from .admin.desk import Desk
 from .admin.site import make_site
+from .alarms import Alarms
 from .bill import Billing
 from .config import Config
 from .credentials import Credentials
@@ -121,13 +122,19 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
         opened(config) as parts,
         parts.plugins.hooks.lifespan(parts.host),
         Live(
-            parts.store, parts.vault, parts.plugins.adapters, config.prices, demo=config.demo.enabled
+            parts.store,
+            parts.vault,
+            parts.plugins.adapters,
+            config.prices,
+            demo=config.demo.enabled,
+            eject_after=config.routing.eject_after,
         ) as live,
         Upkeep(parts.store),
         Ledger(parts.store, config.data_dir, config.ledger.durability, config.ledger.flush_s) as ledger,
         Billing(live, ledger, config.ledger.completion_tokens) as billing,
         Upstream(config.upstream) as upstream,
         Credentials(upstream) as credentials,
+        Alarms(parts.store, parts.vault, upstream, config.events.webhook) as alarms,
         AccessLog(parts.plugins.hooks) as access_log,
         Replays(parts.store) as replays,
     ):
@@ -142,6 +149,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             hooks,
             billing,
             pages,
+            alarms,
             replays if config.ledger.idempotent_answers else None,
         ) as relay:
             yield parts, relay, live

@@ -12,16 +12,20 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+
+import orjson
 
 from ..plugins import Adapter
 from .auth import Principal, split_pin
 from .config import Prices
 from .errors import database_away, unauthorized
+from .health import Health
 from .prices.book import make_book
-from .snapshot import EMPTY, Snapshot, build, demo_channel
+from .records import ChannelRow, KeyFault
+from .snapshot import EMPTY, Settings, Snapshot, build, demo_channel
 from .store import DatabaseError, Store, Unavailable
 from .tasks import Owner
 from .vault import Vault
@@ -37,12 +41,20 @@ class Live:
     """Snapshot and token book. An async context manager; inside it they follow the store."""
 
     def __init__(
-        self, store: Store, vault: Vault, adapters: Mapping[str, Adapter], prices: Prices, *, demo: bool
+        self,
+        store: Store,
+        vault: Vault,
+        adapters: Mapping[str, Adapter],
+        prices: Prices,
+        *,
+        demo: bool,
+        eject_after: int = 5,
     ) -> None:
         self._store = store
         self._vault = vault
         self._adapters = adapters
         self._prices = make_book(prices)
+        self.health = Health(eject_after)
         self._demo = demo
         self._owner = Owner()
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -131,18 +143,32 @@ class Live:
         if not rows and self._demo and "demo" in self._adapters:
             rows = [demo_channel(self._adapters["demo"])]
         store = self._store
-        book = self._prices.with_set(await store.prices.all())
-        ratios, limits = await store.prices.group_ratios(), await store.limits.all()
-        snapshot = build(generation, rows, self._adapters, book, ratios, limits)
+        settings = Settings(
+            self._prices.with_set(await store.prices.all()),
+            await store.prices.group_ratios(),
+            await store.limits.all(),
+            await store.routes.all(),
+            self._refused(rows, await store.faults.all()),
+        )
+        snapshot = build(generation, rows, self._adapters, settings)
         for channel_id, problem in snapshot.problems.items():
             log.warning("channel not in use channel=%d problem=%s", channel_id, problem)
         self._known = {}
         self.snapshot = snapshot
+        self.health.follow(snapshot.usable.values())
         await self._report()
+
+    def _refused(
+        self, rows: Iterable[ChannelRow], faults: Iterable[KeyFault]
+    ) -> dict[tuple[int, str], KeyFault]:
+        known = {(fault.channel_id, fault.key_hash): fault for fault in faults}
+        named = {(row.id, key): (row.id, self._vault.key_hash(key)) for row in rows for key in row.keys}
+        return {pair: known[hashed] for pair, hashed in named.items() if hashed in known}
 
     async def _report(self) -> None:
         self._reported_at = time.monotonic()
-        await self._store.report_instance(self._name, self.snapshot.generation, int(time.time()))
+        health = orjson.dumps(self.health.report(time.monotonic())).decode()
+        await self._store.report_instance(self._name, self.snapshot.generation, int(time.time()), health)
 
 
 @contextmanager

@@ -24,14 +24,15 @@ FLOORS = {
     "metering.stream": 1, "metering.estimate": 2, "metering.report": 2, "metering.local": 3,
     "metering.measure": 4, "metering": 5,
     # Decisions and input and output, each on its own.
-    "logs": 2, "auth": 2, "routing": 5, "transfer": 2, "asked": 2, "upstream.connection": 2,
+    "logs": 2, "auth": 2, "routing": 6, "health": 5, "transfer": 2, "asked": 2, "upstream.connection": 2,
     # The store: the databases, what they have in common, statements by area.
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
     "store.named": 1, "store.sqlite": 2, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
     "store.store": 5, "store.open": 6,
     "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
     "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 6,
-    "store.prices": 2, "store.limits": 2, "store": 7, "upstream.pool": 3, "pages": 5, "playback": 3,
+    "store.prices": 2, "store.limits": 2, "store.routes": 2, "store.faults": 2, "store.events": 2,
+    "store": 7, "upstream.pool": 3, "pages": 5, "playback": 3,
     "upstream.whole": 4, "live": 8, "access_log": 5,
     "upstream": 5, "credentials": 6, "upload": 6, "batches": 6,
     # The conformance kit.
@@ -44,16 +45,17 @@ FLOORS = {
     "conformance.loopback": 6,
     # A request, the server, the process.
     "manage": 0, "manage.refused": 8, "manage.channels": 9,
-    "admin": 0, "admin.desk": 12, "admin.site": 13,
-    "replays": 8, "relay": 11, "probe": 12, "exchange": 12, "lanes.fast": 13, "lanes.full": 13, "lanes": 14,
-    "front": 15,
-    "host": 16,
+    "admin": 0, "admin.desk": 13, "admin.site": 14,
+    "replays": 8, "alarms": 8, "attempts": 11, "relay": 12, "probe": 13, "exchange": 13,
+    "lanes.fast": 14, "lanes.full": 14, "lanes": 15,
+    "front": 16,
+    "host": 17,
     # What people type.
-    "cli.command": 17, "cli.output": 17, "cli.amounts": 17,
-    "cli.plugins": 18, "cli.channel": 18, "cli.check": 18, "cli.conformance": 18, "cli.serve": 18,
-    "cli.token": 18, "cli.user": 18, "cli.named": 17, "cli.log": 18, "cli.usage": 18,
-    "cli.price": 18, "cli.group": 18, "cli.limit": 18, "cli.code": 18, "cli.ledger": 18,
-    "cli": 19,
+    "cli.command": 18, "cli.output": 18, "cli.amounts": 18,
+    "cli.plugins": 19, "cli.channel": 19, "cli.check": 19, "cli.conformance": 19, "cli.serve": 19,
+    "cli.token": 19, "cli.user": 19, "cli.named": 18, "cli.log": 19, "cli.usage": 19,
+    "cli.price": 19, "cli.group": 19, "cli.limit": 19, "cli.code": 19, "cli.ledger": 19,
+    "cli": 20,
 }  # fmt: skip
 """Floor of each module of proxy. A module imports only from floors below its own."""
 
