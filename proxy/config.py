@@ -76,6 +76,7 @@ class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_pause_s: float = 0.2
     deadline_s: float = 900.0
     eject_after: int = 5
+    test_every_s: float = 0.0
 
 
 class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -307,6 +308,8 @@ def _check_routing(routing: Routing) -> None:
     for name, most in (("attempts", 20), ("retry_share", 10), ("retry_pause_s", 60), ("eject_after", 1000)):
         if not 0 < getattr(routing, name) <= most:
             raise ConfigError(f"routing.{name} = {getattr(routing, name)}: expected a number up to {most}")
+    if not 0 <= routing.test_every_s < 2**40:
+        raise ConfigError(f"routing.test_every_s = {routing.test_every_s}: expected 0 (for never) or more")
     if not 0 < routing.deadline_s < 2**40:
         raise ConfigError(f"routing.deadline_s = {routing.deadline_s}: expected a number above 0")
 

@@ -44,9 +44,9 @@ FLOORS = {
     "conformance.failures": 5, "conformance.rough": 5, "conformance.endurance": 5, "conformance.kit": 6,
     "conformance.loopback": 6,
     # A request, the server, the process.
-    "manage": 0, "manage.refused": 8, "manage.channels": 9,
+    "manage": 0, "manage.refused": 8, "manage.channels": 9, "manage.models": 9, "explain": 7,
     "admin": 0, "admin.desk": 13, "admin.site": 14,
-    "replays": 8, "alarms": 8, "attempts": 11, "relay": 12, "probe": 13, "exchange": 13,
+    "replays": 8, "alarms": 8, "attempts": 11, "relay": 12, "probe": 13, "checkups": 14, "exchange": 13,
     "lanes.fast": 14, "lanes.full": 14, "lanes": 15,
     "front": 16,
     "host": 17,
@@ -54,6 +54,7 @@ FLOORS = {
     "cli.command": 18, "cli.output": 18, "cli.amounts": 18,
     "cli.plugins": 19, "cli.channel": 19, "cli.check": 19, "cli.conformance": 19, "cli.serve": 19,
     "cli.token": 19, "cli.user": 19, "cli.named": 18, "cli.log": 19, "cli.usage": 19,
+    "cli.model": 19, "cli.route": 19,
     "cli.price": 19, "cli.group": 19, "cli.limit": 19, "cli.code": 19, "cli.ledger": 19,
     "cli": 20,
 }  # fmt: skip
