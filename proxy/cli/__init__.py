@@ -24,6 +24,7 @@ from . import (
     limit,
     log,
     model,
+    moving,
     plugins,
     price,
     route,
@@ -89,7 +90,7 @@ def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in (
         serve, check, channel, model, route, token, user, group, price, limit, code, log, usage, ledger,
-        plugins, conformance,
+        moving, plugins, conformance,
     ):  # fmt: skip
         module.add_commands(commands)
     return parser, commands
