@@ -42,6 +42,8 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_body_bytes: int = 64 * 1024 * 1024
     grace_s: float = 30.0
     fast_lane: bool = True
+    heartbeat_s: float = 15.0
+    early_heartbeat_s: float = 0.0
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -296,6 +298,13 @@ def check(config: Config) -> None:
             value = getattr(getattr(config, section), name)
             if not 0 < value < 2**40:
                 raise ConfigError(f"{section}.{name} = {value}: expected a number above 0")
+    for name in ("heartbeat_s", "early_heartbeat_s"):
+        if not 0 <= getattr(server, name) < 2**40:
+            raise ConfigError(f"server.{name} = {getattr(server, name)}: expected 0 (for none) or more")
+    if server.early_heartbeat_s and not server.heartbeat_s:
+        raise ConfigError(
+            f"server.early_heartbeat_s = {server.early_heartbeat_s}: without effect while heartbeat_s is 0"
+        )
     for network in server.trusted_proxies:
         try:
             ipaddress.ip_network(network)

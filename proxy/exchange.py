@@ -117,6 +117,8 @@ class Exchange:
                 return
             channels = await relay.choose(principal, asked)
             self._candidates = await relay.billing.admit(bill, asked, channels, self._reader.length)
+            if asked.stream:
+                relay.heartbeats.watch(self)
             await self._attempt_until_sent()
         except Exception as exc:
             self._fail(exc)
@@ -135,6 +137,10 @@ class Exchange:
         await send(found, self.answer)
         self._end()
         return True
+
+    def may_comment(self) -> bool:
+        """Whether a comment may be sent to the client now: see `Transfer.may_comment`."""
+        return self._transfer is None or self._transfer.may_comment()
 
     def pause(self) -> None:
         """More waits for the client than should: read no more from the provider, for a time."""
@@ -341,6 +347,7 @@ class Exchange:
             return
         self.ended = True
         self._stop_timer()
+        self._relay.heartbeats.forget(self)
         if self._replay is not None and self._relay.replays is not None:
             self._relay.replays.end(self._replay)
         record, answer = self.record, self.answer

@@ -21,6 +21,7 @@ from .config import Config
 from .credentials import Credentials
 from .endpoints import Route
 from .errors import GatewayError
+from .heartbeats import Heartbeats
 from .inbound import Inbound
 from .live import Live
 from .replays import Replays
@@ -53,11 +54,13 @@ class Relay:
         self.billing = billing
         self.account_pages = account_pages
         self.replays = replays
+        self.heartbeats = Heartbeats(config.server)
         self.owner = Owner()
         self.draining = False
         self._rng = random.Random()
 
     async def __aenter__(self) -> Relay:
+        self.heartbeats.start(self.owner)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
