@@ -27,6 +27,7 @@ from .bill import Bill, ChannelFull
 from .endpoints import Route
 from .errors import GatewayError, bad_body, from_upstream, internal
 from .inbound import BodyReader, Inbound
+from .kept import Kept
 from .playback import play, send
 from .relay import Relay, make_call, without_secrets
 from .replays import ANSWERED_BY, HEADER, Replay, Replays
@@ -50,7 +51,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_asked", "_at", "_bill", "_candidates", "_connection", "_inbound", "_on_ended", "_reader",
+        "_asked", "_at", "_bill", "_candidates", "_connection", "_inbound", "_kept", "_on_ended", "_reader",
         "_relay", "_renewed", "_replay", "_route", "_skipped", "_stall_timer", "_task", "_transfer",
         "_upload", "answer", "ended", "record",
     )  # fmt: skip
@@ -74,6 +75,7 @@ class Exchange:
         self._at = 0
         self._skipped = 0
         self._bill: Bill | None = None
+        self._kept: Kept | None = None
         self._replay: Replay | None = None
         self._renewed = False
         self._transfer: Transfer | None = None
@@ -119,6 +121,8 @@ class Exchange:
             self._candidates = await relay.billing.admit(bill, asked, channels, self._reader.length)
             if asked.stream:
                 relay.heartbeats.watch(self)
+                if relay.keeper.is_wanted(self._inbound.headers):
+                    self.answer = self._kept = relay.keeper.keep(self.answer, principal.token.id, self)
             await self._attempt_until_sent()
         except Exception as exc:
             self._fail(exc)
@@ -157,7 +161,7 @@ class Exchange:
 
     def leave(self) -> None:
         """The client is gone."""
-        if self.ended:
+        if self.ended or self._outlives(Kept.outlives_first):
             return
         self.record.failed("client_left", "the client left")
         self.answer.keep_alive = False
@@ -336,7 +340,13 @@ class Exchange:
             problem = without_secrets(transfer.cut.message, self._candidates[self._at])
             record.failed(kind.value, f"cut: {kind.value}: {problem}")
 
+    def _outlives(self, client_gone: Callable[[Kept], bool]) -> bool:
+        """Whether the answer goes on without its client: one that is kept, and that a provider sends."""
+        return self._kept is not None and self._connection is not None and client_gone(self._kept)
+
     def _stalled(self) -> None:
+        if self._outlives(Kept.outlives_reader):
+            return
         self.record.failed("client_stalled", "the client took nothing for too long")
         self.answer.abort()
         self._end()
@@ -353,6 +363,8 @@ class Exchange:
         record, answer = self.record, self.answer
         record.status, record.bytes_sent = answer.status, answer.bytes_sent
         self._account()
+        if self._kept is not None:
+            self._kept.close()
         if self._transfer is not None:
             self._transfer.abandon()
             self._transfer = None  # it knows this exchange: without the cycle both are gone at once

@@ -23,6 +23,7 @@ from .endpoints import Route
 from .errors import GatewayError
 from .heartbeats import Heartbeats
 from .inbound import Inbound
+from .kept import Keeper
 from .live import Live
 from .replays import Replays
 from .snapshot import UsableChannel
@@ -55,15 +56,18 @@ class Relay:
         self.account_pages = account_pages
         self.replays = replays
         self.heartbeats = Heartbeats(config.server)
+        self.keeper = Keeper(config.server)
         self.owner = Owner()
         self.draining = False
         self._rng = random.Random()
 
     async def __aenter__(self) -> Relay:
         self.heartbeats.start(self.owner)
+        self.keeper.start(self.owner)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self.keeper.close()
         await self.owner.close()
 
     async def principal(self, inbound: Inbound) -> auth.Principal:

@@ -14,7 +14,7 @@ FLOORS = {
     # Values and small tools.
     "errors": 0, "money": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
     "config": 1, "vault": 1, "snapshot": 4, "answer": 1, "inbound": 1, "endpoints": 1,
-    "chain": 1, "events": 1, "heartbeats": 6,
+    "chain": 1, "events": 1, "heartbeats": 6, "numbered": 0, "kept": 2,
 # Money: what a request used and cost, and what may be spent.
     "ledger": 0, "ledger.entry": 0, "ledger.book": 1, "ledger.journal": 0, "ledger.importer": 8,
     "ledger.ledger": 9, "ledger.upkeep": 8,
@@ -45,8 +45,8 @@ FLOORS = {
     # A request, the server, the process.
     "manage": 0, "manage.refused": 8, "manage.channels": 9,
     "admin": 0, "admin.desk": 12, "admin.site": 13,
-    "replays": 8, "relay": 11, "probe": 12, "exchange": 12, "lanes.fast": 13, "lanes.full": 13, "lanes": 14,
-    "front": 15,
+    "replays": 8, "relay": 11, "probe": 12, "exchange": 12, "rejoin": 12, "lanes.fast": 13, "lanes.full": 13,
+    "lanes": 14, "front": 15,
     "host": 16,
     # What people type.
     "cli.command": 17, "cli.output": 17, "cli.amounts": 17,
