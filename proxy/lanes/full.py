@@ -254,6 +254,9 @@ class _Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.head_arrived()
+        if self.exchange is not None:
+            # The handler is cancelled in a later turn, and uvloop refuses what is written until then.
+            self.exchange.leave()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:

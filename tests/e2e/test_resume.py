@@ -1,6 +1,7 @@
 """A stream that outlives its client's connection, for a client that comes back."""
 
 import asyncio
+import random
 import re
 from contextlib import asynccontextmanager
 
@@ -288,16 +289,61 @@ async def test_a_look_at_the_head_takes_nothing_over(kept):
     assert (answer.complete, answer.body) == (True, numbered(EVENTS))
 
 
-async def test_a_client_that_takes_nothing_can_come_back(tmp_path, provider):
+async def stalls(first):
+    """Take nothing, until it is cut off."""
+
+
+async def breaks(first):
+    """Take nothing, so that its provider is not read from, and then leave."""
+    await asyncio.sleep(0.1)
+    first.writer.transport.abort()
+
+
+@pytest.mark.parametrize(("how", "send_idle_s"), [(stalls, 0.1), (breaks, 30.0)])
+async def test_a_stream_whose_reader_took_nothing_goes_on_without_it(tmp_path, provider, how, send_idle_s):
     big = [delta(f"{n}" + "x" * 60_000) for n in range(200)]
     provider.says(STREAM_HEAD, *map(chunk, big), chunk(EVENTS[-1]), STREAM_END)
-    bounds = {"send_idle_s": 0.1, "resume_bytes": 1 << 24}
+    bounds = {"send_idle_s": send_idle_s, "resume_bytes": 1 << 24}
     async with keeping(tmp_path, provider, **bounds) as gateway, client(gateway) as first:
         await first.until(b"id: 1\n")
-        await rows(gateway)  # it was cut, and its stream went on to the end without it
+        await how(first)
+        await rows(gateway)  # it has come to its end
         answer = await back(gateway, first.request_id, 1)
     assert answer.complete
     assert answer.body == numbered([*big[1:], EVENTS[-1]], 2)
+
+
+async def restless(gateway, seed):
+    """Take a stream with a connection that breaks at random places; returns all that came, as it was cut."""
+    rng, got, request_id = random.Random(seed), b"", ""
+    while True:
+        last = got.count(b"id: ")
+        async with returning(gateway, request_id, last) if request_id else client(gateway) as one:
+            for _ in range(rng.randrange(4)):
+                async with asyncio.timeout(5):
+                    one.got += await one.reader.read(rng.randrange(1, 2000))
+            await one.until(b"\r\n\r\n")
+            answer = support.parse_answer(one.got)
+            request_id = request_id or one.request_id
+            whole = answer.body[: answer.body.rfind(b"\n\n") + 2] if b"\n\n" in answer.body else b""
+            got += without_comments(whole)
+            if answer.complete:
+                return got
+
+
+async def test_however_often_connections_break_every_event_comes_once(tmp_path, provider):
+    pieces = [piece for one in EVENTS for piece in (chunk(one), 0.02)]
+    provider.says(STREAM_HEAD, *pieces, STREAM_END)
+    async with keeping(tmp_path, provider) as gateway:
+        streams = await asyncio.gather(*[restless(gateway, seed) for seed in range(20)])
+        assert set(streams) == {numbered(EVENTS)}
+        assert len(provider.asked) == 20
+
+        async def all_are_booked():
+            return len(await rows(gateway)) == 20
+
+        await until(all_are_booked)
+        assert {row.cost for row in await rows(gateway)} == {3 + 2 * 7}
 
 
 # What cannot be had.
