@@ -43,6 +43,11 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_body_bytes: int = 64 * 1024 * 1024
     grace_s: float = 30.0
     fast_lane: bool = True
+    heartbeat_s: float = 15.0
+    early_heartbeat_s: float = 0.0
+    resume_s: float = 0.0
+    resume_bytes: int = 1024 * 1024
+    resume_total_bytes: int = 64 * 1024 * 1024
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -322,7 +327,16 @@ def check(config: Config) -> None:
     for section, names in (
         (
             "server",
-            ("head_timeout_s", "body_idle_s", "send_idle_s", "keepalive_s", "max_body_bytes", "grace_s"),
+            (
+                "head_timeout_s",
+                "body_idle_s",
+                "send_idle_s",
+                "keepalive_s",
+                "max_body_bytes",
+                "grace_s",
+                "resume_bytes",
+                "resume_total_bytes",
+            ),
         ),
         ("upstream", ("connect_s", "first_byte_s", "idle_s", "keepalive_s", "max_reply_bytes")),
     ):
@@ -331,6 +345,13 @@ def check(config: Config) -> None:
             if not 0 < value < 2**40:
                 raise ConfigError(f"{section}.{name} = {value}: expected a number above 0")
     _check_routing(config.routing)
+    for name in ("heartbeat_s", "early_heartbeat_s", "resume_s"):
+        if not 0 <= getattr(server, name) < 2**40:
+            raise ConfigError(f"server.{name} = {getattr(server, name)}: expected 0 (for none) or more")
+    if server.early_heartbeat_s and not server.heartbeat_s:
+        raise ConfigError(
+            f"server.early_heartbeat_s = {server.early_heartbeat_s}: without effect while heartbeat_s is 0"
+        )
     for network in server.trusted_proxies:
         try:
             ipaddress.ip_network(network)

@@ -30,6 +30,7 @@ from .endpoints import Route
 from .errors import GatewayError, bad_body, from_upstream, internal
 from .health import ChannelHealth
 from .inbound import BodyReader, Inbound
+from .kept import Kept
 from .ledger.entry import Try
 from .playback import play, send
 from .relay import Relay, make_call, without_secrets
@@ -67,8 +68,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "_asked", "_attempt", "_attempts", "_beside", "_bill", "_hedge_timer", "_inbound", "_on_ended",
-        "_reader", "_relay", "_replay", "_route", "_stall_timer", "_task", "answer", "ended", "record",
+        "_asked", "_attempt", "_attempts", "_beside", "_bill", "_hedge_timer", "_inbound", "_kept",
+        "_on_ended", "_reader", "_relay", "_replay", "_route", "_stall_timer", "_task", "answer", "ended",
+        "record",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +92,7 @@ class Exchange:
         self._attempt: Attempt | None = None
         self._beside: Attempt | None = None
         self._bill: Bill | None = None
+        self._kept: Kept | None = None
         self._replay: Replay | None = None
         self._task: asyncio.Task[None] | None = None
         self._hedge_timer: asyncio.TimerHandle | None = None
@@ -130,6 +133,10 @@ class Exchange:
                 return
             channels = await relay.choose(principal, asked)
             channels = await relay.billing.admit(bill, asked, channels, self._reader.length)
+            if asked.stream:
+                relay.heartbeats.watch(self)
+                if relay.keeper.is_wanted(self._inbound.headers):
+                    self.answer = self._kept = relay.keeper.keep(self.answer, principal.token.id, self)
             self._attempts = relay.attempts(channels, asked.model, record.received_at)
             await self._ask_until_sent()
         except Exception as exc:
@@ -149,6 +156,10 @@ class Exchange:
         await send(found, self.answer)
         self._end()
         return True
+
+    def may_comment(self) -> bool:
+        """Whether a comment may be sent to the client now: see `Transfer.may_comment`."""
+        return self._transfer is None or self._transfer.may_comment()
 
     def pause(self) -> None:
         """More waits for the client than should: read no more from the provider, for a time."""
@@ -172,7 +183,7 @@ class Exchange:
 
     def leave(self) -> None:
         """The client is gone."""
-        if self.ended:
+        if self.ended or self._outlives(Kept.outlives_first):
             return
         self.record.failed("client_left", "the client left")
         self.answer.keep_alive = False
@@ -454,7 +465,15 @@ class Exchange:
             problem = without_secrets(transfer.cut.message, attempt.chosen)
             record.failed(kind.value, f"cut: {kind.value}: {problem}")
 
+    def _outlives(self, client_gone: Callable[[Kept], bool]) -> bool:
+        """Whether the answer goes on without its client: one that is kept, and that a provider sends."""
+        attempt = self._attempt
+        is_sent = attempt is not None and attempt.connection is not None
+        return self._kept is not None and is_sent and client_gone(self._kept)
+
     def _stalled(self) -> None:
+        if self._outlives(Kept.outlives_reader):
+            return
         self.record.failed("client_stalled", "the client took nothing for too long")
         self.answer.abort()
         self._end()
@@ -465,11 +484,14 @@ class Exchange:
             return
         self.ended = True
         self._stop_timers()
+        self._relay.heartbeats.forget(self)
         if self._replay is not None and self._relay.replays is not None:
             self._relay.replays.end(self._replay)
         record, answer = self.record, self.answer
         record.status, record.bytes_sent = answer.status, answer.bytes_sent
         self._account()
+        if self._kept is not None:
+            self._kept.close()
         for attempt in (self._attempt, self._beside):
             if attempt is not None:
                 self._end_attempt(attempt)

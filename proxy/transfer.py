@@ -37,7 +37,7 @@ from ..plugins import (
     Usage,
 )
 from ..plugins.hooks import Hooks
-from .answer import Answer
+from .answer import EVENT_STREAM, STREAM_FIELDS, Answer
 from .chain import Chain
 from .events import error_event, first_event
 from .headers import to_client
@@ -45,13 +45,13 @@ from .tail import Tail
 
 log = logging.getLogger(__name__)
 
-EVENT_STREAM = "text/event-stream"
 MAX_ERROR_BYTES = 1024 * 1024
 _HELD_BYTES = 64 * 1024
 _LINE_END = re.compile(rb"[\r\n]")
 _MAYBE_DONE = (b"]\n\n", b"]\n", b"]\r\n\r\n", b"]\r\n", b"]")
 """How a piece ends that ends with `[DONE]`."""
-_STREAM_FIELDS = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+_BETWEEN = (b"\n\n", b"\n\r\n", b"\r\r")
+"""How a stream ends between two events."""
 _NOTHING = UpstreamResponse(0, {})
 
 
@@ -173,6 +173,21 @@ class Transfer:
         """Whether the provider has begun a good answer, and did not fail before the client had some of it."""
         return 200 <= self._response.status < 300 and self.first_byte_at is not None and not self._failed
 
+    def may_comment(self) -> bool:
+        """Whether a comment would stand between two events: all that was sent of the stream are whole ones.
+
+        Before anything was sent it may, unless a whole answer or an error is on its way. What is held back
+        until it is paid for is not waited for with comments.
+        """
+        if not self._answer.started:
+            return self._failed or not self._response.status or self._sends_events()
+        return (
+            self._tail is not None
+            and self._last is None
+            and self._sends_events()
+            and self._tail.end().endswith(_BETWEEN)
+        )
+
     def stop(self) -> None:
         """The answer is broken off: look at all of it that came."""
         if self._tail is not None:
@@ -281,6 +296,9 @@ class Transfer:
             self._limit = self._max_reply_bytes
         else:
             self._take = Transfer._open
+        can_be_event = self._take is Transfer._collect and self._is_plain()
+        if self._answer.is_promised and not (can_be_event or self._sends_events()):
+            raise UpstreamError(ErrorKind.FAULT, "the provider answered with no event stream")
 
     def _collect(self, data: bytes) -> None:
         self._size += len(data)
@@ -325,7 +343,7 @@ class Transfer:
             needed = self.meter.needs_body or (self._translator is not None and self._translator.needs_body)
             if self._call.body is not None and not needed:
                 self._call.body.release()
-            fields += _STREAM_FIELDS
+            fields += STREAM_FIELDS
             length = None  # whatever the provider announced: an error event may follow its bytes
         self._answer.start(self._response.status, fields, int(length) if length else None)
         self._unsent = int(length) if length else 0
@@ -489,6 +507,11 @@ class Transfer:
     def _is_plain(self) -> bool:
         """Whether the body is readable: we ask for no compression, and some hosts compress all the same."""
         return self._response.headers.get("content-encoding", "identity") in ("identity", "")
+
+    def _sends_events(self) -> bool:
+        """Whether the client gets an event stream that can be read."""
+        kind = self._translator.content_type if self._translator is not None else _kind(self._response)
+        return self._is_plain() and kind.startswith(EVENT_STREAM)
 
     def _whole(self) -> UpstreamResponse:
         body = b"".join(self._parts)

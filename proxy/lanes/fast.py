@@ -27,6 +27,7 @@ from ..endpoints import FORMS, Route, match
 from ..errors import GatewayError
 from ..exchange import Exchange
 from ..inbound import BodyReader, Inbound, new_request_id, stalled
+from ..rejoin import Rejoin
 from ..relay import Relay
 from ..tasks import Owner
 
@@ -115,7 +116,7 @@ class FastConnection(asyncio.Protocol):
     def __init__(self, lane: FastLane) -> None:
         self._lane = lane
         self._state = _State.HEAD
-        self._exchange: Exchange | None = None
+        self._exchange: Exchange | Rejoin | None = None
         self._reader: _Body | None = None
         self._ahead = b""
         self._write_paused = False
@@ -232,7 +233,8 @@ class FastConnection(asyncio.Protocol):
         rest = self._take_body(reader, seen[end:])
         if rest:
             self._keep_ahead(rest)
-        self._exchange = Exchange(lane.relay, route, inbound, reader, answer, self._ended)
+        serve = Rejoin if route.page == "stream" else Exchange
+        self._exchange = serve(lane.relay, route, inbound, reader, answer, self._ended)
         self._exchange.start()
 
     def _route(self) -> Route | None:

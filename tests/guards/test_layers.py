@@ -14,7 +14,7 @@ FLOORS = {
     # Values and small tools.
     "errors": 0, "money": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
     "config": 1, "vault": 1, "snapshot": 4, "answer": 1, "inbound": 1, "endpoints": 1,
-    "chain": 1, "events": 1,
+    "chain": 1, "events": 1, "heartbeats": 6, "numbered": 0, "kept": 2,
 # Money: what a request used and cost, and what may be spent.
     "ledger": 0, "ledger.entry": 0, "ledger.book": 1, "ledger.journal": 0, "ledger.importer": 8,
     "ledger.ledger": 9, "ledger.upkeep": 8,
@@ -52,7 +52,8 @@ FLOORS = {
     # A request, the server, the process.
     "manage": 0, "manage.refused": 8, "manage.channels": 9, "manage.models": 9, "explain": 7,
     "admin": 0, "admin.desk": 15, "admin.site": 23,
-    "replays": 8, "alarms": 8, "attempts": 11, "relay": 12, "probe": 13, "checkups": 14, "exchange": 13,
+    "replays": 8, "alarms": 8, "attempts": 11, "relay": 12, "probe": 13, "checkups": 14,
+    "exchange": 13, "rejoin": 13,
     "lanes.fast": 24, "lanes.full": 24, "lanes": 25,
     "front": 26,
     "host": 30,
