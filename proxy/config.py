@@ -82,6 +82,7 @@ class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline_s: float = 900.0
     eject_after: int = 5
     test_every_s: float = 0.0
+    continuation: bool = False
 
 
 class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

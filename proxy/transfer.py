@@ -87,10 +87,10 @@ class Transfer:
     """
 
     __slots__ = (
-        "_adapter", "_answer", "_call", "_dropped", "_ended", "_failed", "_filters", "_hooks", "_is_stream",
-        "_last", "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle", "_settled",
-        "_size", "_source", "_tail", "_take", "_translator", "_unsent", "claim", "cut", "first_byte_at",
-        "meter", "reply", "usage",
+        "_adapter", "_answer", "_continues", "_dropped", "_ended", "_failed", "_filters", "_hooks",
+        "_is_stream", "_last", "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle",
+        "_settled", "_size", "_source", "_tail", "_take", "_translator", "_unsent", "call", "claim", "cut",
+        "first_byte_at", "meter", "reply", "rescue", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -105,8 +105,9 @@ class Transfer:
         meter: Meter,
     ) -> None:
         self._adapter = adapter
-        self._call = call
+        self.call = call
         self._answer = answer
+        self._continues = answer.started
         self._max_reply_bytes = max_reply_bytes
         self._on_done = on_done
         self._hooks = hooks
@@ -135,6 +136,8 @@ class Transfer:
         self.reply = b""
         """An answer that is no stream, as the client gets it."""
         self.usage: Usage | None = None
+        self.rescue: Callable[[UpstreamError], bool] | None = None
+        """Asked when a stream breaks off: whether somebody goes on with it, so that it is not ended here."""
         self.cut: UpstreamError | None = None
         """Why the client's stream ended early, if it did."""
 
@@ -208,7 +211,7 @@ class Transfer:
         """Send an answer that was put together from several, as one from the provider is sent."""
         self._dropped = dropped
         if self._hooks.filters_answers:
-            self._filters = self._hooks.filters(self._call)
+            self._filters = self._hooks.filters(self.call)
         self._send_reply(200, reply)
         self._at_last(self._done)
 
@@ -278,7 +281,7 @@ class Transfer:
 
     def _begin(self) -> None:
         """Choose how an answer travels, from its head."""
-        response, call = self._response, self._call
+        response, call = self._response, self.call
         kind = _kind(response)
         is_events = kind == EVENT_STREAM
         if self._is_plain():
@@ -297,7 +300,8 @@ class Transfer:
         else:
             self._take = Transfer._open
         can_be_event = self._take is Transfer._collect and self._is_plain()
-        if self._answer.is_promised and not (can_be_event or self._sends_events()):
+        can_be_event = can_be_event and not self._continues
+        if (self._answer.is_promised or self._continues) and not (can_be_event or self._sends_events()):
             raise UpstreamError(ErrorKind.FAULT, "the provider answered with no event stream")
 
     def _collect(self, data: bytes) -> None:
@@ -318,7 +322,7 @@ class Transfer:
             if event is None and len(held) < _HELD_BYTES:
                 return
             if event:
-                self._adapter.check_first_event(self._call, event)
+                self._adapter.check_first_event(self.call, event)
         self._open(held)
 
     def _open(self, data: bytes) -> None:
@@ -341,8 +345,8 @@ class Transfer:
         if self._is_stream:
             self._tail = Tail(self.meter.add)
             needed = self.meter.needs_body or (self._translator is not None and self._translator.needs_body)
-            if self._call.body is not None and not needed:
-                self._call.body.release()
+            if self.call.body is not None and not needed and self.rescue is None:
+                self.call.body.release()
             fields += STREAM_FIELDS
             length = None  # whatever the provider announced: an error event may follow its bytes
         self._answer.start(self._response.status, fields, int(length) if length else None)
@@ -420,7 +424,7 @@ class Transfer:
 
     def _finish(self, framed: bool) -> None:
         if not 200 <= self._response.status < 300:
-            raise self._adapter.error(self._call, self._whole())
+            raise self._adapter.error(self.call, self._whole())
         if self._take is Transfer._collect:
             self._reply()
         else:
@@ -437,7 +441,7 @@ class Transfer:
             self.reply = response.body
             self._at_last(partial(self._answer.send, response.status, response.body, self._fields()))
             return
-        self._send_reply(response.status, self._adapter.reply(self._call, response))
+        self._send_reply(response.status, self._adapter.reply(self.call, response))
 
     def _send_reply(self, status: int, reply: Reply) -> None:
         if self.claim is not None:
@@ -464,16 +468,16 @@ class Transfer:
         if not held.strip():
             raise UpstreamError(ErrorKind.FAULT, "the provider ended its stream without an event")
         if event := first_event(held + b"\n"):
-            self._adapter.check_first_event(self._call, event)
+            self._adapter.check_first_event(self.call, event)
         self._open(held)
 
     def _close(self, framed: bool) -> None:
         rest = self._translator.close() if self._translator is not None else b""
-        if not self._answer.started:
+        if not self._has_sent():
             self._start()
         if self._tail is not None and self._is_plain():
             self._tail.add(rest)
-            if not framed and not self._adapter.is_complete(self._call, self._tail.end()):
+            if not framed and not self._adapter.is_complete(self.call, self._tail.end()):
                 raise UpstreamError(ErrorKind.FAULT, "the provider closed the connection in mid-stream")
         self._at_last(partial(self._answer.write, rest))
         self._at_last(self._answer.finish)
@@ -483,24 +487,35 @@ class Transfer:
             self.usage = self._translator.usage
         if self.usage is None:
             try:
-                self.usage = self._adapter.usage(self._call, tail.end())
+                self.usage = self._adapter.usage(self.call, tail.end())
             except Exception:  # the border to adapters; the answer is whole all the same
                 log.exception("adapter failed to read usage adapter=%s", self._adapter.name)
 
     def _fail(self, error: UpstreamError) -> None:
         self._ended = True
-        if self._answer.started:
+        has_sent = self._has_sent()
+        if has_sent:
             self.cut = error
             if self._tail is not None and self._is_plain():
                 if not self._settled:
                     self._read_usage(self._tail)
-                self._answer.write(error_event(error, self._call.model, self._tail.end()))
+                if self._last is None and self.rescue is not None and self.rescue(error):
+                    self._abort_source()
+                    return
+                self._answer.write(error_event(error, self.call.model, self._tail.end()))
             self._answer.cut()
         else:
             self._failed = True
+        self._abort_source()
+        self._on_done(None if has_sent else error)
+
+    def _abort_source(self) -> None:
         if self._source is not None:
             self._source.abort()
-        self._on_done(None if self._answer.started else error)
+
+    def _has_sent(self) -> bool:
+        """Whether the client has something of this attempt, so that no other one can take its place."""
+        return self._answer.started and (not self._continues or self._tail is not None)
 
     # What was received.
 

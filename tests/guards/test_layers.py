@@ -53,7 +53,7 @@ FLOORS = {
     "manage": 0, "manage.refused": 8, "manage.channels": 9, "manage.models": 9, "explain": 7,
     "admin": 0, "admin.desk": 15, "admin.site": 23,
     "replays": 8, "alarms": 8, "attempts": 11, "relay": 12, "probe": 13, "checkups": 14,
-    "exchange": 13, "rejoin": 13,
+    "continuing": 8, "attempt": 13, "asking": 14, "exchange": 15, "rejoin": 16,
     "lanes.fast": 24, "lanes.full": 24, "lanes": 25,
     "front": 26,
     "host": 30,
