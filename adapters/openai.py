@@ -135,7 +135,8 @@ class OpenAIAdapter(Adapter):
         if _ERROR_HINT.search(body, 0, looked_at) or body.find(b'"base_resp"', -512) >= 0:
             self._raise_failure(call, body, response.headers)
         content_type = response.headers.get("content-type", "application/json")
-        if content_type.startswith("text/html"):
+        is_page = not body.startswith(b"{") and body[:64].lstrip().startswith(b"<")
+        if is_page or content_type.startswith("text/html"):
             raise UpstreamError(ErrorKind.MODEL, "the base URL leads to a web page")
         if not body.strip():
             raise UpstreamError(ErrorKind.FAULT, "the provider's answer is empty")

@@ -24,6 +24,8 @@ from ..tasks import Owner
 from .connection import Connection, Origin, Receiver
 
 _SWEEP_S = 0.5
+_END_S = 2.0
+"""Longest wait for the end of a body behind `[DONE]`. Some clients read on until it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ class Upstream:
                 connection.heard = False
                 connection.active_at = now
             limit = settings.idle_s if connection.got_body else settings.first_byte_s
+            if connection.is_ending:
+                limit = min(limit, _END_S)
             if connection.is_busy and not connection.paused and now - connection.active_at > limit:
                 connection.fail(UpstreamError(ErrorKind.FAULT, f"no byte for {limit:.0f} s", status=504))
         for origin, idle in list(self._idle.items()):
