@@ -56,7 +56,7 @@ _CONTINUED: Mapping[str, tuple[Json, Json]] = {
     "final": ({}, {"continue_final_message": True, "add_generation_prompt": False}),
 }
 """Ways to say that the last message is unfinished: fields of the message, fields of the body. Docs of
-DeepSeek ("chat prefix completion"), Mistral ("prefix"), Moonshot ("partial mode"), vLLM (extra parameters)."""
+DeepSeek (chat prefix completion), Mistral (prefix), Moonshot (partial mode), vLLM (extra parameters)."""
 
 ASK_USAGE = Option(
     "ask_usage",
@@ -159,7 +159,8 @@ class OpenAIAdapter(Adapter):
         if _ERROR_HINT.search(body, 0, looked_at) or body.find(b'"base_resp"', -512) >= 0:
             self._raise_failure(call, body, response.headers)
         content_type = response.headers.get("content-type", "application/json")
-        if content_type.startswith("text/html"):
+        is_page = not body.startswith(b"{") and body[:64].lstrip().startswith(b"<")
+        if is_page or content_type.startswith("text/html"):
             raise UpstreamError(ErrorKind.MODEL, "the base URL leads to a web page")
         if not body.strip():
             raise UpstreamError(ErrorKind.FAULT, "the provider's answer is empty")

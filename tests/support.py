@@ -10,6 +10,8 @@ import asyncio
 import itertools
 import random
 import re
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -37,6 +39,9 @@ TURN = object()
 
 RESET = object()
 """In a script: abort the connection with a reset."""
+
+HALF_CLOSE = object()
+"""In a script: say that nothing more comes, and go on listening."""
 
 
 @dataclass
@@ -101,10 +106,12 @@ class Provider:
                     if step is CUT:
                         return
                     if step is RESET:
-                        writer.transport.abort()
+                        reset(writer)
                         return
                     if step is TURN:
                         await asyncio.sleep(0)
+                    elif step is HALF_CLOSE:
+                        writer.write_eof()
                     elif isinstance(step, float):
                         await self._sleep(reader, step)
                     else:
@@ -126,6 +133,13 @@ class Provider:
                     raise ConnectionResetError
         except TimeoutError:
             pass
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close with a reset: nobody waits for what was not taken yet."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 async def read_request(reader: asyncio.StreamReader) -> Asked:
@@ -161,7 +175,8 @@ async def provider(*steps: Step) -> AsyncIterator[Provider]:
         for task in list(made.tasks):
             task.cancel()
         await asyncio.gather(*made.tasks)
-        await asyncio.sleep(0.01)  # closed transports say so in the next turns of the loop
+        for _ in range(4):  # closed transports say so in the next turns of the loop
+            await asyncio.sleep(0)
 
 
 def json_answer(value: object, status: int = 200, headers: str = "") -> bytes:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS = {
     # Values and small tools.
     "errors": 0, "money": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
+    "packed": 0, "whole": 0,
     "config": 1, "vault": 1, "snapshot": 4, "answer": 1, "inbound": 1, "endpoints": 1,
     "chain": 1, "events": 1, "heartbeats": 6, "numbered": 0, "kept": 2,
 # Money: what a request used and cost, and what may be spent.
