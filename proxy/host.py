@@ -35,7 +35,9 @@ from .front import Front
 from .ledger.ledger import Ledger
 from .ledger.upkeep import Upkeep
 from .live import Live
-from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
+from .manage.tokens import make_token as make_token
+from .manage.users import ROOT_NAME as ROOT_NAME
+from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, User
 from .relay import Relay
 from .replays import Replays
 from .snapshot import Snapshot
@@ -44,8 +46,6 @@ from .upstream import Upstream
 from .vault import Vault, is_awaiting_setup, new_password, new_token_key, open_vault
 
 log = logging.getLogger(__name__)
-
-ROOT_NAME = "root"
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -171,11 +171,6 @@ async def first_start(parts: Opened) -> FirstStart | None:
         return None  # another gateway on the same database was first
     await parts.store.add_token(make_token(parts.vault, root, "first", key, now))
     return FirstStart("" if given else secret, key)
-
-
-def make_token(vault: Vault, user: User, name: str, key: str, now: int) -> Token:
-    """Return a new token of a user for a key."""
-    return Token(0, user.id, name, vault.token_hash(key), key[-4:], ENABLED, now)
 
 
 def bind(config: Config) -> socket.socket:
