@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any
@@ -64,7 +65,8 @@ def handler_of(operation: Operation) -> Handler:
 
 def tag_of(desk: Desk, row: Any) -> str:
     """Return the tag of a row's state: it changes with any field, and tells nothing of them."""
-    state = repr([getattr(row, field.name) for field in fields(row)])
+    values = [getattr(row, field.name) for field in fields(row)]
+    state = repr([sorted(one.items()) if isinstance(one, Mapping) else one for one in values])
     return desk.vault.token_hash(f"tag {state}")[:12].hex()
 
 
