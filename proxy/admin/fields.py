@@ -13,14 +13,13 @@ T = TypeVar("T")
 
 MOST_NAME = 191
 MOST_ROWS = 200
-_NO_NUL = r"^[^\x00]*$"
 
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 After = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Name = Annotated[str, Meta(min_length=1, max_length=MOST_NAME, pattern=_NO_NUL)]
-Word = Annotated[str, Meta(max_length=MOST_NAME, pattern=_NO_NUL)]
+Name = Annotated[str, Meta(min_length=1, max_length=MOST_NAME)]
+Word = Annotated[str, Meta(max_length=MOST_NAME)]
 """A short text that may be empty."""
-Text = Annotated[str, Meta(max_length=100_000, pattern=_NO_NUL)]
+Text = Annotated[str, Meta(max_length=100_000)]
 Quota = Annotated[int, Meta(ge=0, lt=MOST)]
 """Money: 500,000 is 1 US dollar."""
 Seconds = Annotated[int, Meta(ge=0, lt=2**40)]

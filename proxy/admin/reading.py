@@ -19,6 +19,7 @@ _NAMED = re.compile(r"(?:unknown|required) field `(.*)`")
 
 async def read_arguments(operation: Operation, request: web.Request, idle_s: float) -> dict[str, Any]:
     """Return the handler's arguments. Raises GatewayError 400, 408, 413 or 415."""
+    _refuse_nul({**request.match_info, **request.query}, "")
     arguments = {
         name: _converted(request.match_info[name], kind, name) for name, kind in operation.takes.items()
     }
@@ -27,7 +28,10 @@ async def read_arguments(operation: Operation, request: web.Request, idle_s: flo
     elif request.query:
         raise _bad(f"unknown parameter {next(iter(request.query))[:100]!r}", next(iter(request.query))[:100])
     if operation.body is not None:
-        arguments["body"] = _read_body(operation.body, await read_bytes(request, idle_s))
+        data = await read_bytes(request, idle_s)
+        arguments["body"] = _read_body(operation.body, data)
+        if rb"\u0000" in data:
+            _refuse_nul(msgspec.json.decode(data), "")
     return arguments
 
 
@@ -76,6 +80,19 @@ def _read_body(kind: Any, data: bytes) -> Any:
         raise _told(exc, "") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise GatewayError(400, "the body is not valid JSON", code="invalid_json") from None
+
+
+def _refuse_nul(value: Any, where: str) -> None:
+    """Refuse texts that not every database can keep."""
+    if isinstance(value, str) and "\0" in value:
+        raise _bad(f"{where}: a text has no NUL in it", where)
+    if isinstance(value, list):
+        for place, member in enumerate(value):
+            _refuse_nul(member, f"{where}[{place}]")
+    if isinstance(value, dict):
+        for name, member in value.items():
+            _refuse_nul(name, where)
+            _refuse_nul(member, f"{where}.{name}" if where else name)
 
 
 def _told(exc: msgspec.ValidationError, name: str) -> GatewayError:

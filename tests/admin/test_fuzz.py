@@ -62,7 +62,7 @@ def url(tmp_path_factory):
 
 @SCHEMA.parametrize()
 @settings(
-    max_examples=12,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     database=None,

@@ -100,6 +100,15 @@ def test_the_token_of_the_first_start_works_after_the_second(place):
     assert place.server.ask("/v1/models", key=place.key)[0] == 200
 
 
+def test_the_setup_secret_sets_the_password_of_the_root_user_once(place):
+    body = {"secret": place.secret, "password": "battery staple"}
+    login = {"name": "root", "password": "battery staple"}
+    asked = [place.server.ask(f"/api/v1/{path}", given)[0] for path, given in (
+        ("login", login), ("setup", body), ("login", login), ("setup", body),
+    )]  # fmt: skip
+    assert asked == [401, 204, 200, 409]
+
+
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
 def test_health_needs_no_key(place, path):
     assert place.server.ask(path)[0] == 200

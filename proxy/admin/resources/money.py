@@ -24,7 +24,7 @@ price_operations = Operations("prices")
 limit_operations = Operations("limits")
 
 Count = Annotated[int, Meta(ge=0, lt=2**31)]
-Dollars = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+Dollars = Annotated[str, Meta(min_length=1, max_length=100)]
 _MOST_AT_ONCE = 1000
 
 
