@@ -26,6 +26,7 @@ OTHER_NAMES = (
     ("SQL_DSN", "data", "database"),
     ("ADMIN_KEY", "admin", "key"),
     ("CANALGATE_ADMIN_KEY", "admin", "key"),
+    ("CANALGATE_SETUP_SECRET", "admin", "setup_secret"),
 )
 """Settings by the names that One API, AI Proxy and we have for them in the environment; the last counts."""
 
@@ -138,9 +139,13 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Admin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The pages of administrators. `key` is empty for none; it may do what the root user may."""
+    """The pages of administrators. `key` is empty for none; it may do what the root user may.
+
+    `setup_secret` sets the root user's password, once; empty for one that the first start makes and shows.
+    """
 
     key: str = ""
+    setup_secret: str = ""
 
     def __repr__(self) -> str:
         return "Admin()"  # a secret
@@ -267,6 +272,7 @@ def _merged(table: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict
 
 T = TypeVar("T")
 
+_LEAST_SECRET = 12
 _PUBLIC_DATA = "data.dir"
 
 _REMEDIES = (
@@ -373,6 +379,8 @@ def check(config: Config) -> None:
             raise ConfigError(f"quota.{name} = {exc}") from None
     if upstream.ca_file and not Path(upstream.ca_file).is_file():
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
+    if config.admin.setup_secret and len(config.admin.setup_secret) < _LEAST_SECRET:
+        raise ConfigError(f"admin.setup_secret: expected at least {_LEAST_SECRET} characters")
     if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):
         raise ConfigError(
             "data.secret_key: expected 64 hexadecimal digits; make some with `openssl rand -hex 32`"

@@ -37,26 +37,29 @@ from .front import Front
 from .ledger.ledger import Ledger
 from .ledger.upkeep import Upkeep
 from .live import Live
-from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
+from .manage.tokens import make_token as make_token
+from .manage.users import ROOT_NAME as ROOT_NAME
+from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, User
 from .relay import Relay
 from .replays import Replays
 from .snapshot import Snapshot
 from .store import Store, StoreError, open_store
 from .upstream import Upstream
-from .vault import Vault, hash_password, new_password, new_token_key, open_vault
+from .vault import Vault, is_awaiting_setup, new_password, new_token_key, open_vault
 
 log = logging.getLogger(__name__)
-
-ROOT_NAME = "root"
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 @dataclass(frozen=True, slots=True)
 class FirstStart:
-    """What is made once, when there are no users yet, and shown once."""
+    """What is made once, when there are no users yet, and shown once.
 
-    password: str
+    `setup_secret` sets the root user's password; empty where it is a setting, which nobody needs to be shown.
+    """
+
+    setup_secret: str
     token_key: str
 
 
@@ -164,22 +167,20 @@ def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
 
 async def first_start(parts: Opened) -> FirstStart | None:
     """Make the root user and a token if there are no users; None if there are."""
-    if await parts.store.users():
+    given = parts.config.admin.setup_secret
+    root = await parts.store.user(ROOT_NAME)
+    if root is not None and given and is_awaiting_setup(root.password_hash):
+        await parts.store.set_password(root, parts.vault.setup_hash(given))
+    if root is not None or await parts.store.users():
         return None
-    password, key = new_password(), new_token_key()
-    now = int(time.time())
-    hashed = await asyncio.to_thread(hash_password, password)
+    secret, key = given or new_password(), new_token_key()
+    now, hashed = int(time.time()), parts.vault.setup_hash(secret)
     try:
         root = await parts.store.add_user(User(0, ROOT_NAME, ROLE_ROOT, DEFAULT_GROUP, ENABLED, now, hashed))
     except StoreError:
         return None  # another gateway on the same database was first
     await parts.store.add_token(make_token(parts.vault, root, "first", key, now))
-    return FirstStart(password, key)
-
-
-def make_token(vault: Vault, user: User, name: str, key: str, now: int) -> Token:
-    """Return a new token of a user for a key."""
-    return Token(0, user.id, name, vault.token_hash(key), key[-4:], ENABLED, now)
+    return FirstStart("" if given else secret, key)
 
 
 def bind(config: Config) -> socket.socket:

@@ -56,14 +56,16 @@ def _announce(ready: Ready) -> None:
     address = f"http://[{host}]:{ready.port}" if ":" in host else f"http://{host}:{ready.port}"
     lines = [f"canalgate listens on {address}"]
     if ready.first is not None:
+        secret = ready.first.setup_secret
         lines += [
             "",
-            f"  admin user      {ROOT_NAME}",
-            f"  admin password  {ready.first.password}",
-            f"  client token    sk-{ready.first.token_key}",
+            *([f"  setup secret  {secret}"] if secret else []),
+            f"  client token  sk-{ready.first.token_key}",
             "",
-            "These are shown once. Keep them.",
-        ]
+            "Shown only now, so keep it." if not secret else
+            f"Shown only now, so keep them. The secret sets the password of the user {ROOT_NAME}, once;"
+            f" `canalgate user password {ROOT_NAME}` does too.",
+        ]  # fmt: skip
     if DEMO_CHANNEL_ID in ready.snapshot.usable:
         key = f"sk-{ready.first.token_key}" if ready.first else "$TOKEN"
         lines += [
