@@ -61,6 +61,9 @@ class Relay:
         self.retries = RetryBudget(config.routing.retry_share)
         self.owner = Owner()
         self.draining = False
+        """Connections end with the answer under way."""
+        self.stopping = False
+        """And nobody goes on in our place."""
         self.rng = random.Random()
 
     async def __aenter__(self) -> Relay:
@@ -128,7 +131,7 @@ class Relay:
         if route.page == "live":
             return {"status": "live"}
         if route.page == "ready":
-            return pages.ready(lambda: self.draining)
+            return pages.ready(lambda: self.stopping)
         if route.page == "status":
             return pages.status()
         principal = await self.principal(inbound)

@@ -331,7 +331,8 @@ class Gateway:
 @asynccontextmanager
 async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterator[Gateway]:
     """Run a gateway. `settings` are changes by section: `server={"max_body_bytes": 10}`."""
-    config = Config(server=Server(port=0, grace_s=2.0, fast_lane=fast_lane), data=Data(dir=str(data_dir)))
+    server = Server(port=0, grace_s=2.0, notice_s=0.0, fast_lane=fast_lane)
+    config = Config(server=server, data=Data(dir=str(data_dir)))
     for section, values in settings.items():
         changed = msgspec.structs.replace(getattr(config, section), **values)
         config = msgspec.structs.replace(config, **{section: changed})

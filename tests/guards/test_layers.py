@@ -14,7 +14,7 @@ FLOORS = {
     # Values and small tools.
     "errors": 0, "money": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
     "config": 1, "vault": 1, "snapshot": 4, "answer": 1, "inbound": 1, "endpoints": 1,
-    "chain": 1, "events": 1,
+    "chain": 1, "events": 1, "systemd": 1, "handover": 2, "signals": 3,
 # Money: what a request used and cost, and what may be spent.
     "ledger": 0, "ledger.entry": 0, "ledger.book": 1, "ledger.journal": 0, "ledger.importer": 8,
     "ledger.ledger": 9, "ledger.upkeep": 8,
@@ -47,7 +47,7 @@ FLOORS = {
     "manage": 0, "manage.refused": 8, "manage.channels": 9,
     "admin": 0, "admin.desk": 13, "admin.site": 14,
     "replays": 8, "alarms": 8, "attempts": 11, "relay": 12, "probe": 13, "exchange": 13,
-    "lanes.fast": 14, "lanes.full": 14, "lanes": 15,
+    "lanes.body": 2, "lanes.fast": 14, "lanes.full": 14, "lanes": 15,
     "front": 16,
     "host": 17,
     # What people type.
