@@ -206,15 +206,20 @@ class Handover:
 
     async def _offer(self, channel: socket.socket, pid: int = 0) -> bool:
         """Give the port to who wants to serve; says whether it does. `pid` is that of our own successor."""
-        async with self._turn:
-            if self._is_replaced or not await self._is_taken(channel):
+        is_taken = False
+        try:
+            async with self._turn:
+                is_taken = not self._is_replaced and await self._is_taken(channel)
+        finally:
+            if not is_taken:
                 channel.close()
-                return False
-            self._is_replaced = True
-            if pid:
-                systemd.notify(f"MAINPID={pid}", "READY=1")
-            self._on_replaced(Successor(channel))
-            return True
+        if not is_taken:
+            return False
+        self._is_replaced = True
+        if pid:
+            systemd.notify(f"MAINPID={pid}", "READY=1")
+        self._on_replaced(Successor(channel))
+        return True
 
     async def _is_taken(self, channel: socket.socket) -> bool:
         try:

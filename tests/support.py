@@ -65,6 +65,8 @@ Script = Iterable[Step]
 class Provider:
     """A provider that answers each request by a script: bytes are sent, floats slept, CUT and RESET end it.
 
+    An asyncio.Event is waited for.
+
     `script` is asked with each request; by default the same steps for all. `asked` are the requests,
     `gone_at` the monotonic times at which clients closed a connection while it was being answered.
     """
@@ -105,6 +107,8 @@ class Provider:
                         return
                     if step is TURN:
                         await asyncio.sleep(0)
+                    elif isinstance(step, asyncio.Event):
+                        await step.wait()
                     elif isinstance(step, float):
                         await self._sleep(reader, step)
                     else:
