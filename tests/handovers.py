@@ -32,9 +32,8 @@ class Handovers(kills.Kills):
 
     def __init__(self, folder: Path, *, times: int, streams: int, seed: int) -> None:
         super().__init__(folder, kills=times, streams=streams, seed=seed)
-        self._environment = {
-            "CANALGATE_LOG__LEVEL": "warning", "CANALGATE_DATA__DIR": str(folder), "PYTHONWARNINGS": "default",
-        }  # fmt: skip
+        self._environment = {"CANALGATE_LOG__LEVEL": "warning", "CANALGATE_DATA__DIR": str(folder)}
+        self._started: list[processes.Serving] = []
         self.closed = 0
         """Kept connections that were closed while they were idle: each might have cost a request."""
 
@@ -44,9 +43,8 @@ class Handovers(kills.Kills):
             short = kills.answers(self._rng)
             provider.script = lambda asked: _slowly(short(asked)) if asked.json.get("user") else short(asked)
             await self._prepare(provider.url)
-            self._serving = await asyncio.to_thread(processes.start, self._folder, "0", **self._environment)
-            self._port = self._serving.port
-            pid = self._serving.process.pid
+            pid = await self._begin()
+            self._port = self._started[0].port
             clients = [asyncio.ensure_future(self._some_client(number)) for number in range(self._streams)]
             for number in range(self._kills):
                 pid = await self._replace(number, pid)
@@ -54,20 +52,26 @@ class Handovers(kills.Kills):
             self._stopping = True
             await asyncio.gather(*clients)
             await _ended(pid, signal.SIGTERM)
+        for serving in self._started:
+            await asyncio.to_thread(serving.process.wait, 10)
         await self._compare()
         return self.outcome
+
+    async def _begin(self, *arguments: str) -> int:
+        """Start a gateway by a command; returns its process."""
+        name = str(len(self._started))
+        serving = await asyncio.to_thread(
+            processes.start, self._folder, name, *arguments, **self._environment
+        )
+        self._started.append(serving)
+        return int(serving.process.pid)
 
     async def _replace(self, number: int, pid: int) -> int:
         """Have the gateway replaced; returns who serves now."""
         if number % 2:
-            await asyncio.to_thread(
-                processes.start, self._folder, str(number + 1), "--replace", **self._environment
-            )
-        else:
-            os.kill(pid, signal.SIGUSR2)
-        while (now := serving_pid(self._folder)) == pid:
-            await asyncio.sleep(0.02)
-        return now
+            return await self._begin("--replace")
+        os.kill(pid, signal.SIGUSR2)
+        return await asyncio.to_thread(successor_of, pid, self._folder)
 
     async def _some_client(self, number: int) -> None:
         if number % 3:
@@ -106,7 +110,8 @@ class Handovers(kills.Kills):
         data = orjson.dumps(body)
         writer.write(
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-            b"authorization: Bearer sk-%b\r\ncontent-length: %d\r\n\r\n%b" % (self._key.encode(), len(data), data)
+            b"authorization: Bearer sk-%b\r\ncontent-length: %d\r\n\r\n%b"
+            % (self._key.encode(), len(data), data)
         )
         raw = b""
         while piece := await self._read(reader):
@@ -148,6 +153,15 @@ def serving_pid(folder: Path, place: str = "127.0.0.1:0") -> int:
         finally:
             os.close(there)
         return struct.unpack("3i", asker.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+
+
+def successor_of(pid: int, folder: Path) -> int:
+    """Wait until another process serves; returns it."""
+    end = time.monotonic() + 15
+    while (now := serving_pid(folder)) == pid:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return now
 
 
 async def _ended(pid: int, number: signal.Signals) -> None:
