@@ -43,7 +43,9 @@ MOST_AT_ONCE = 100
 _READY = b"ready"
 _GIVEN = b"."
 _PLACE_BYTES = 1024
-_READY_S = 60.0
+_READY_S = 300.0
+"""A new version may have much to change in the database before it serves."""
+
 _MEET_TRIES, _MEET_AGAIN_S = 20, 0.05
 _LONGEST_ADDRESS = 100
 

@@ -160,7 +160,7 @@ def _lock(folder: Path) -> int | None:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.stat(folder / _LOCK)  # or it was taken away while we were waiting for it
+        os.stat(folder / _LOCK)  # raises where its gateway has just taken it away
     except OSError:
         os.close(file)
         return None

@@ -37,7 +37,9 @@ def place(tmp_path):
 @pytest.fixture(scope="module")
 def steady(tmp_path_factory):
     """A folder with a gateway that nobody succeeds in replacing."""
-    made = Place(tmp_path_factory.mktemp("steady"))
+    deep = tmp_path_factory.mktemp("steady") / ("deep" * 25)  # more than a socket's address can hold
+    deep.mkdir()
+    made = Place(deep)
     made.start()
     yield made
     made.end()
