@@ -50,6 +50,12 @@ class Alarms:
         )
         self._owner.start(self._refused(member, fault), "alarm")
 
+    async def good(self, member: UsableChannel) -> None:
+        """A channel's key works: if it had been refused, it is asked with again."""
+        key_hash = self._vault.key_hash(member.channel.key)
+        if await self._store.faults.clear(member.row.id, key_hash):
+            self.tell("key_good_again", f"channel:{member.row.id}", {"name": member.row.name})
+
     def tell(self, kind: str, subject: str, detail: Mapping[str, object]) -> None:
         """Something happened: see `records.Event`."""
         self._owner.start(self._tell(Event(0, int(time.time()), kind, subject, detail)), "alarm")

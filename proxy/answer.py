@@ -16,19 +16,29 @@ import orjson
 from .errors import GatewayError
 from .headers import Fields, serialize
 
+EVENT_STREAM = "text/event-stream"
+STREAM_FIELDS = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+"""Fields of the head of every event stream: nothing on the way may keep it, or keep it back."""
+
 _JOIN_LIMIT = 2048
 """Below this, copying a chunk into its frame is cheaper than a vectored write."""
+
+_COMMENT = b": keep-alive\n\n"
+"""What an event stream may have between two events, and its readers do not see."""
 
 
 class Answer:
     """The answer to one request. Exactly one of `finish` and `cut` ends it.
 
-    `keep_alive` says whether the connection may serve another request afterwards.
+    `keep_alive` says whether the connection may serve another request afterwards. `started` says that the
+    answer is decided. Before that an event stream may be promised: its head and comments have been sent, and
+    whatever the answer comes to is said inside the stream.
     """
 
     __slots__ = (
         "_head", "_http11", "_is_head", "_transport",
-        "bytes_sent", "chunked", "ended", "keep_alive", "notes", "request_id", "started", "status",
+        "bytes_sent", "chunked", "ended", "is_promised", "keep_alive", "notes", "request_id", "started",
+        "status",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +58,7 @@ class Answer:
         self.request_id = request_id
         self.keep_alive = keep_alive and http11
         self.started = False
+        self.is_promised = False
         self.ended = False
         self.status = 0
         self.bytes_sent = 0
@@ -56,6 +67,9 @@ class Answer:
 
     def start(self, status: int, fields: Fields, length: int | None = None) -> None:
         """Begin. A `length` of None means that only the end will tell."""
+        if self.is_promised:
+            self.started = True
+            return
         head = [serialize(_status_line(status), fields)]
         head.append(b"x-request-id: %b\r\ndate: %b\r\n%b" % (self.request_id.encode(), _date(), self.notes))
         if length is not None:
@@ -91,6 +105,24 @@ class Answer:
         self.bytes_sent += size
         self._transport.write(framed)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something waits until the client takes it, or nobody is there to take it."""
+        return self._transport.is_closing() or self._transport.get_write_buffer_size() > 0
+
+    def promise(self) -> None:
+        """Say that an event stream will come, before anything of it is known."""
+        kept = [line for line in self.notes.splitlines(True) if not line.startswith(b"x-canalgate-channel")]
+        self.notes = b"".join(kept)  # another channel may yet be the one that answers
+        self.start(200, [("content-type", EVENT_STREAM), *STREAM_FIELDS])
+        self.started = False
+        self.is_promised = True
+
+    def comment(self) -> None:
+        """Send a comment between two events. It is not part of what `bytes_sent` counts."""
+        self.write(_COMMENT)
+        self.bytes_sent -= len(_COMMENT)
+
     def finish(self) -> None:
         """End it properly."""
         self.ended = True
@@ -112,7 +144,9 @@ class Answer:
         self._transport.abort()
 
     def send(self, status: int, body: bytes, fields: Fields) -> None:
-        """Send a whole answer."""
+        """Send a whole answer. In a promised stream, one that is no stream is an event."""
+        if self.is_promised and not dict(fields).get("content-type", "").startswith(EVENT_STREAM):
+            body = _as_event(body)
         self.start(status, fields, len(body))
         self.write(body)
         self.finish()
@@ -122,8 +156,17 @@ class Answer:
         self.send(status, orjson.dumps(value), [("content-type", "application/json")])
 
     def send_error(self, error: GatewayError) -> None:
-        """Send an error in OpenAI's shape."""
+        """Send an error in OpenAI's shape. In a promised stream it is the last event, and no proper end."""
+        if self.is_promised:
+            self.start(200, ())
+            self.write(_as_event(error.body()))
+            self.cut()
+            return
         self.send(error.status, error.body(), [("content-type", "application/json"), *error.headers.items()])
+
+
+def _as_event(body: bytes) -> bytes:
+    return b"".join([b"data: %b\n" % line for line in body.splitlines()]) + b"\n"
 
 
 @cache

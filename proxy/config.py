@@ -44,6 +44,11 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     grace_s: float = 30.0
     notice_s: float = 0.3
     fast_lane: bool = True
+    heartbeat_s: float = 15.0
+    early_heartbeat_s: float = 0.0
+    resume_s: float = 0.0
+    resume_bytes: int = 1024 * 1024
+    resume_total_bytes: int = 64 * 1024 * 1024
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +82,8 @@ class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_pause_s: float = 0.2
     deadline_s: float = 900.0
     eject_after: int = 5
+    test_every_s: float = 0.0
+    continuation: bool = False
 
 
 class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -308,6 +315,8 @@ def _check_routing(routing: Routing) -> None:
     for name, most in (("attempts", 20), ("retry_share", 10), ("retry_pause_s", 60), ("eject_after", 1000)):
         if not 0 < getattr(routing, name) <= most:
             raise ConfigError(f"routing.{name} = {getattr(routing, name)}: expected a number up to {most}")
+    if not 0 <= routing.test_every_s < 2**40:
+        raise ConfigError(f"routing.test_every_s = {routing.test_every_s}: expected 0 (for never) or more")
     if not 0 < routing.deadline_s < 2**40:
         raise ConfigError(f"routing.deadline_s = {routing.deadline_s}: expected a number above 0")
 
@@ -320,7 +329,16 @@ def check(config: Config) -> None:
     for section, names in (
         (
             "server",
-            ("head_timeout_s", "body_idle_s", "send_idle_s", "keepalive_s", "max_body_bytes", "grace_s"),
+            (
+                "head_timeout_s",
+                "body_idle_s",
+                "send_idle_s",
+                "keepalive_s",
+                "max_body_bytes",
+                "grace_s",
+                "resume_bytes",
+                "resume_total_bytes",
+            ),
         ),
         ("upstream", ("connect_s", "first_byte_s", "idle_s", "keepalive_s", "max_reply_bytes")),
     ):
@@ -332,6 +350,13 @@ def check(config: Config) -> None:
     if not 0 <= server.notice_s < server.grace_s:
         raise ConfigError(
             f"server.notice_s = {server.notice_s}: expected 0 or more, and less than server.grace_s"
+        )
+    for name in ("heartbeat_s", "early_heartbeat_s", "resume_s"):
+        if not 0 <= getattr(server, name) < 2**40:
+            raise ConfigError(f"server.{name} = {getattr(server, name)}: expected 0 (for none) or more")
+    if server.early_heartbeat_s and not server.heartbeat_s:
+        raise ConfigError(
+            f"server.early_heartbeat_s = {server.early_heartbeat_s}: without effect while heartbeat_s is 0"
         )
     for network in server.trusted_proxies:
         try:

@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 from ..plugins import Endpoint
 from .errors import GatewayError
 
-Page = Literal["models", "model", "live", "ready", "status", "receipt", "subscription", "usage"]
+Page = Literal["models", "model", "live", "ready", "status", "receipt", "stream", "subscription", "usage"]
 
 _RELAYED = frozenset(get_args(Endpoint))
 _PAGES: dict[str, Page] = {
@@ -94,6 +94,8 @@ def _find(path: str) -> Route | None:
         return Route(page="model", model=bare.removeprefix("models/"))
     if bare.startswith("usage/"):
         return Route(page="receipt", request_id=bare.removeprefix("usage/"))
+    if bare.startswith("streams/"):
+        return Route(page="stream", request_id=bare.removeprefix("streams/"))
     if engine := _ENGINE.fullmatch(bare):
         return Route("embeddings", model=engine[1])
     return None

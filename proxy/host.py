@@ -29,6 +29,7 @@ from .admin.desk import Desk
 from .admin.site import make_site
 from .alarms import Alarms
 from .bill import Billing
+from .checkups import Checkups
 from .config import Config
 from .credentials import Credentials
 from .errors import ConfigError
@@ -142,7 +143,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
     ):
         pages = AccountPages(parts.store.requests, parts.store.accounts, ledger.pending)
         hooks = parts.plugins.hooks
-        async with Relay(
+        relay = Relay(
             config,
             live,
             upstream,
@@ -153,7 +154,8 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             pages,
             alarms,
             replays if config.ledger.idempotent_answers else None,
-        ) as relay:
+        )
+        async with relay, Checkups(relay, config.routing.test_every_s):
             yield parts, relay, live
 
 

@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -23,8 +23,7 @@ from .auth import Principal, split_pin
 from .config import Prices
 from .errors import database_away, unauthorized
 from .health import Health
-from .prices.book import make_book
-from .records import ChannelRow, KeyFault
+from .prices.book import PriceBook, make_book
 from .snapshot import EMPTY, Settings, Snapshot, build, demo_channel
 from .store import DatabaseError, Store, Unavailable
 from .tasks import Owner
@@ -139,18 +138,9 @@ class Live:
         self._is_away = False
 
     async def _load(self, generation: int) -> None:
-        rows = await self._store.channels()
-        if not rows and self._demo and "demo" in self._adapters:
-            rows = [demo_channel(self._adapters["demo"])]
-        store = self._store
-        settings = Settings(
-            self._prices.with_set(await store.prices.all()),
-            await store.prices.group_ratios(),
-            await store.limits.all(),
-            await store.routes.all(),
-            self._refused(rows, await store.faults.all()),
+        snapshot = await read_snapshot(
+            self._store, self._vault, self._adapters, self._prices, generation, demo=self._demo
         )
-        snapshot = build(generation, rows, self._adapters, settings)
         for channel_id, problem in snapshot.problems.items():
             log.warning("channel not in use channel=%d problem=%s", channel_id, problem)
         self._known = {}
@@ -158,17 +148,35 @@ class Live:
         self.health.follow(snapshot.usable.values())
         await self._report()
 
-    def _refused(
-        self, rows: Iterable[ChannelRow], faults: Iterable[KeyFault]
-    ) -> dict[tuple[int, str], KeyFault]:
-        known = {(fault.channel_id, fault.key_hash): fault for fault in faults}
-        named = {(row.id, key): (row.id, self._vault.key_hash(key)) for row in rows for key in row.keys}
-        return {pair: known[hashed] for pair, hashed in named.items() if hashed in known}
-
     async def _report(self) -> None:
         self._reported_at = time.monotonic()
         health = orjson.dumps(self.health.report(time.monotonic())).decode()
         await self._store.report_instance(self._name, self.snapshot.generation, int(time.time()), health)
+
+
+async def read_snapshot(
+    store: Store,
+    vault: Vault,
+    adapters: Mapping[str, Adapter],
+    prices: PriceBook,
+    generation: int,
+    *,
+    demo: bool,
+) -> Snapshot:
+    """Build the routing state of what is in the store, which is of this generation or newer."""
+    rows = await store.channels()
+    if not rows and demo and "demo" in adapters:
+        rows = [demo_channel(adapters["demo"])]
+    faults = {(fault.channel_id, fault.key_hash): fault for fault in await store.faults.all()}
+    named = {(row.id, key): (row.id, vault.key_hash(key)) for row in rows for key in row.keys}
+    settings = Settings(
+        prices.with_set(await store.prices.all()),
+        await store.prices.group_ratios(),
+        await store.limits.all(),
+        await store.routes.all(),
+        {pair: faults[hashed] for pair, hashed in named.items() if hashed in faults},
+    )
+    return build(generation, rows, adapters, settings)
 
 
 @contextmanager

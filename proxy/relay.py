@@ -24,7 +24,9 @@ from .credentials import Credentials
 from .endpoints import Route
 from .errors import GatewayError
 from .health import Notice
+from .heartbeats import Heartbeats
 from .inbound import Inbound
+from .kept import Keeper
 from .live import Live
 from .replays import Replays
 from .snapshot import UsableChannel
@@ -59,6 +61,8 @@ class Relay:
         self.alarms = alarms
         self.replays = replays
         self.retries = RetryBudget(config.routing.retry_share)
+        self.heartbeats = Heartbeats(config.server)
+        self.keeper = Keeper(config.server)
         self.owner = Owner()
         self.draining = False
         """Connections end with the answer under way."""
@@ -67,9 +71,12 @@ class Relay:
         self.rng = random.Random()
 
     async def __aenter__(self) -> Relay:
+        self.heartbeats.start(self.owner)
+        self.keeper.start(self.owner)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self.keeper.close()
         await self.owner.close()
 
     async def principal(self, inbound: Inbound) -> auth.Principal:

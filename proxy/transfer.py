@@ -37,7 +37,7 @@ from ..plugins import (
     Usage,
 )
 from ..plugins.hooks import Hooks
-from .answer import Answer
+from .answer import EVENT_STREAM, STREAM_FIELDS, Answer
 from .chain import Chain
 from .events import error_event, first_event
 from .headers import to_client
@@ -45,13 +45,13 @@ from .tail import Tail
 
 log = logging.getLogger(__name__)
 
-EVENT_STREAM = "text/event-stream"
 MAX_ERROR_BYTES = 1024 * 1024
 _HELD_BYTES = 64 * 1024
 _LINE_END = re.compile(rb"[\r\n]")
 _MAYBE_DONE = (b"]\n\n", b"]\n", b"]\r\n\r\n", b"]\r\n", b"]")
 """How a piece ends that ends with `[DONE]`."""
-_STREAM_FIELDS = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+_BETWEEN = (b"\n\n", b"\n\r\n", b"\r\r")
+"""How a stream ends between two events."""
 _NOTHING = UpstreamResponse(0, {})
 
 
@@ -87,10 +87,10 @@ class Transfer:
     """
 
     __slots__ = (
-        "_adapter", "_answer", "_call", "_dropped", "_ended", "_failed", "_filters", "_hooks", "_is_stream",
-        "_last", "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle", "_settled",
-        "_size", "_source", "_tail", "_take", "_translator", "_unsent", "claim", "cut", "first_byte_at",
-        "meter", "reply", "usage",
+        "_adapter", "_answer", "_continues", "_dropped", "_ended", "_failed", "_filters", "_hooks",
+        "_is_stream", "_last", "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle",
+        "_settled", "_size", "_source", "_tail", "_take", "_translator", "_unsent", "call", "claim", "cut",
+        "first_byte_at", "meter", "reply", "rescue", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -105,8 +105,9 @@ class Transfer:
         meter: Meter,
     ) -> None:
         self._adapter = adapter
-        self._call = call
+        self.call = call
         self._answer = answer
+        self._continues = answer.started
         self._max_reply_bytes = max_reply_bytes
         self._on_done = on_done
         self._hooks = hooks
@@ -135,6 +136,8 @@ class Transfer:
         self.reply = b""
         """An answer that is no stream, as the client gets it."""
         self.usage: Usage | None = None
+        self.rescue: Callable[[UpstreamError], bool] | None = None
+        """Asked when a stream breaks off: whether somebody goes on with it, so that it is not ended here."""
         self.cut: UpstreamError | None = None
         """Why the client's stream ended early, if it did."""
 
@@ -173,6 +176,21 @@ class Transfer:
         """Whether the provider has begun a good answer, and did not fail before the client had some of it."""
         return 200 <= self._response.status < 300 and self.first_byte_at is not None and not self._failed
 
+    def may_comment(self) -> bool:
+        """Whether a comment would stand between two events: all that was sent of the stream are whole ones.
+
+        Before anything was sent it may, unless a whole answer or an error is on its way. What is held back
+        until it is paid for is not waited for with comments.
+        """
+        if not self._answer.started:
+            return self._failed or not self._response.status or self._sends_events()
+        return (
+            self._tail is not None
+            and self._last is None
+            and self._sends_events()
+            and self._tail.end().endswith(_BETWEEN)
+        )
+
     def stop(self) -> None:
         """The answer is broken off: look at all of it that came."""
         if self._tail is not None:
@@ -193,7 +211,7 @@ class Transfer:
         """Send an answer that was put together from several, as one from the provider is sent."""
         self._dropped = dropped
         if self._hooks.filters_answers:
-            self._filters = self._hooks.filters(self._call)
+            self._filters = self._hooks.filters(self.call)
         self._send_reply(200, reply)
         self._at_last(self._done)
 
@@ -263,7 +281,7 @@ class Transfer:
 
     def _begin(self) -> None:
         """Choose how an answer travels, from its head."""
-        response, call = self._response, self._call
+        response, call = self._response, self.call
         kind = _kind(response)
         is_events = kind == EVENT_STREAM
         if self._is_plain():
@@ -281,6 +299,10 @@ class Transfer:
             self._limit = self._max_reply_bytes
         else:
             self._take = Transfer._open
+        can_be_event = self._take is Transfer._collect and self._is_plain()
+        can_be_event = can_be_event and not self._continues
+        if (self._answer.is_promised or self._continues) and not (can_be_event or self._sends_events()):
+            raise UpstreamError(ErrorKind.FAULT, "the provider answered with no event stream")
 
     def _collect(self, data: bytes) -> None:
         self._size += len(data)
@@ -300,7 +322,7 @@ class Transfer:
             if event is None and len(held) < _HELD_BYTES:
                 return
             if event:
-                self._adapter.check_first_event(self._call, event)
+                self._adapter.check_first_event(self.call, event)
         self._open(held)
 
     def _open(self, data: bytes) -> None:
@@ -323,9 +345,9 @@ class Transfer:
         if self._is_stream:
             self._tail = Tail(self.meter.add)
             needed = self.meter.needs_body or (self._translator is not None and self._translator.needs_body)
-            if self._call.body is not None and not needed:
-                self._call.body.release()
-            fields += _STREAM_FIELDS
+            if self.call.body is not None and not needed and self.rescue is None:
+                self.call.body.release()
+            fields += STREAM_FIELDS
             length = None  # whatever the provider announced: an error event may follow its bytes
         self._answer.start(self._response.status, fields, int(length) if length else None)
         self._unsent = int(length) if length else 0
@@ -402,7 +424,7 @@ class Transfer:
 
     def _finish(self, framed: bool) -> None:
         if not 200 <= self._response.status < 300:
-            raise self._adapter.error(self._call, self._whole())
+            raise self._adapter.error(self.call, self._whole())
         if self._take is Transfer._collect:
             self._reply()
         else:
@@ -419,7 +441,7 @@ class Transfer:
             self.reply = response.body
             self._at_last(partial(self._answer.send, response.status, response.body, self._fields()))
             return
-        self._send_reply(response.status, self._adapter.reply(self._call, response))
+        self._send_reply(response.status, self._adapter.reply(self.call, response))
 
     def _send_reply(self, status: int, reply: Reply) -> None:
         if self.claim is not None:
@@ -446,16 +468,16 @@ class Transfer:
         if not held.strip():
             raise UpstreamError(ErrorKind.FAULT, "the provider ended its stream without an event")
         if event := first_event(held + b"\n"):
-            self._adapter.check_first_event(self._call, event)
+            self._adapter.check_first_event(self.call, event)
         self._open(held)
 
     def _close(self, framed: bool) -> None:
         rest = self._translator.close() if self._translator is not None else b""
-        if not self._answer.started:
+        if not self._has_sent():
             self._start()
         if self._tail is not None and self._is_plain():
             self._tail.add(rest)
-            if not framed and not self._adapter.is_complete(self._call, self._tail.end()):
+            if not framed and not self._adapter.is_complete(self.call, self._tail.end()):
                 raise UpstreamError(ErrorKind.FAULT, "the provider closed the connection in mid-stream")
         self._at_last(partial(self._answer.write, rest))
         self._at_last(self._answer.finish)
@@ -465,30 +487,46 @@ class Transfer:
             self.usage = self._translator.usage
         if self.usage is None:
             try:
-                self.usage = self._adapter.usage(self._call, tail.end())
+                self.usage = self._adapter.usage(self.call, tail.end())
             except Exception:  # the border to adapters; the answer is whole all the same
                 log.exception("adapter failed to read usage adapter=%s", self._adapter.name)
 
     def _fail(self, error: UpstreamError) -> None:
         self._ended = True
-        if self._answer.started:
+        has_sent = self._has_sent()
+        if has_sent:
             self.cut = error
             if self._tail is not None and self._is_plain():
                 if not self._settled:
                     self._read_usage(self._tail)
-                self._answer.write(error_event(error, self._call.model, self._tail.end()))
+                if self._last is None and self.rescue is not None and self.rescue(error):
+                    self._abort_source()
+                    return
+                self._answer.write(error_event(error, self.call.model, self._tail.end()))
             self._answer.cut()
         else:
             self._failed = True
+        self._abort_source()
+        self._on_done(None if has_sent else error)
+
+    def _abort_source(self) -> None:
         if self._source is not None:
             self._source.abort()
-        self._on_done(None if self._answer.started else error)
+
+    def _has_sent(self) -> bool:
+        """Whether the client has something of this attempt, so that no other one can take its place."""
+        return self._answer.started and (not self._continues or self._tail is not None)
 
     # What was received.
 
     def _is_plain(self) -> bool:
         """Whether the body is readable: we ask for no compression, and some hosts compress all the same."""
         return self._response.headers.get("content-encoding", "identity") in ("identity", "")
+
+    def _sends_events(self) -> bool:
+        """Whether the client gets an event stream that can be read."""
+        kind = self._translator.content_type if self._translator is not None else _kind(self._response)
+        return self._is_plain() and kind.startswith(EVENT_STREAM)
 
     def _whole(self) -> UpstreamResponse:
         body = b"".join(self._parts)

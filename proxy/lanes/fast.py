@@ -28,6 +28,7 @@ from ..errors import GatewayError
 from ..exchange import Exchange
 from ..handover import MOST_AT_ONCE
 from ..inbound import Inbound, new_request_id, stalled
+from ..rejoin import Rejoin
 from ..relay import Relay
 from ..tasks import Owner
 from .body import CollectedBody
@@ -132,7 +133,7 @@ class FastConnection(asyncio.Protocol):
         self._lane = lane
         self._first_wait_s = lane.settings.head_timeout_s if first_wait_s is None else first_wait_s
         self._state = _State.HEAD
-        self._exchange: Exchange | None = None
+        self._exchange: Exchange | Rejoin | None = None
         self._reader: CollectedBody | None = None
         self._ahead = b""
         self._write_paused = False
@@ -249,7 +250,8 @@ class FastConnection(asyncio.Protocol):
         rest = self._take_body(reader, seen[end:])
         if rest:
             self._keep_ahead(rest)
-        self._exchange = Exchange(lane.relay, route, inbound, reader, answer, self._ended)
+        serve = Rejoin if route.page == "stream" else Exchange
+        self._exchange = serve(lane.relay, route, inbound, reader, answer, self._ended)
         self._exchange.start()
 
     def _route(self) -> Route | None:

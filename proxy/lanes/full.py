@@ -26,6 +26,7 @@ from ..endpoints import is_ours, is_page_of_admins, match
 from ..errors import GatewayError, internal
 from ..exchange import Exchange
 from ..inbound import BodyReader, Inbound, new_request_id, stalled
+from ..rejoin import Rejoin
 from ..relay import Relay
 
 log = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ class FullLane:
 
     def _exchange(
         self, request: web.BaseRequest, answer: Answer, received_at: float
-    ) -> tuple[Exchange, asyncio.Future[None]]:
+    ) -> tuple[Exchange | Rejoin, asyncio.Future[None]]:
         if request.version < (1, 0):
             raise GatewayError(400, "this is not a valid HTTP request", code="bad_http")
         fields = _fields(request)
@@ -150,7 +151,8 @@ class FullLane:
             if not ended.done():
                 ended.set_result(None)
 
-        return Exchange(self._relay, route, inbound, reader, answer, on_ended), ended
+        serve = Rejoin if route.page == "stream" else Exchange
+        return serve(self._relay, route, inbound, reader, answer, on_ended), ended
 
 
 def _warn_of_hidden(pages: web.Application) -> None:
@@ -249,7 +251,7 @@ class _Connection(RequestHandler):
         super().__init__(manager, **options)
         self._head_timeout_s = head_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
-        self.exchange: Exchange | None = None
+        self.exchange: Exchange | Rejoin | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -257,6 +259,9 @@ class _Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.head_arrived()
+        if self.exchange is not None:
+            # The handler is cancelled in a later turn, and uvloop refuses what is written until then.
+            self.exchange.leave()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:

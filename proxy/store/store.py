@@ -23,6 +23,7 @@ from .database import Clash, Database, Row, Transaction, Values
 from .events import Events
 from .faults import Faults
 from .gifts import Invitation, give
+from .imports import Imports
 from .limits import LimitRows
 from .prices import Prices
 from .requests import Requests
@@ -48,6 +49,7 @@ class Store:
         self.faults = Faults(database)
         self.events = Events(database)
         self._vault = vault
+        self.imports = Imports(database, self._channel_values, self.requests)
 
     # Generation and instances.
 

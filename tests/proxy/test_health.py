@@ -140,8 +140,8 @@ def test_word_is_given_once_when_a_channel_rests_and_once_when_it_is_back():
     for at in range(6):
         said += [(n.what, n.model) for n in health.failed(SINGLE, "m", error("fault"), at)]
     assert sorted(said) == [("cooling", ""), ("cooling", "m")]
-    assert sorted(n.model for n in health.succeeded(SINGLE, "m", 0.1, 9)) == ["", "m"]
-    assert health.succeeded(SINGLE, "m", 0.1, 9) == []
+    assert sorted(n.model for n in health.succeeded(SINGLE, "m", 0.1, 20)) == ["", "m"]
+    assert health.succeeded(SINGLE, "m", 0.1, 20) == []
 
 
 def test_a_slow_answer_counts_at_once_and_is_forgotten_in_time():
