@@ -43,6 +43,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keepalive_s: float = 75.0
     max_body_bytes: int = 64 * 1024 * 1024
     grace_s: float = 30.0
+    notice_s: float = 0.3
     fast_lane: bool = True
     heartbeat_s: float = 15.0
     early_heartbeat_s: float = 0.0
@@ -352,6 +353,10 @@ def check(config: Config) -> None:
             if not 0 < value < 2**40:
                 raise ConfigError(f"{section}.{name} = {value}: expected a number above 0")
     _check_routing(config.routing)
+    if not 0 <= server.notice_s < server.grace_s:
+        raise ConfigError(
+            f"server.notice_s = {server.notice_s}: expected 0 or more, and less than server.grace_s"
+        )
     for name in ("heartbeat_s", "early_heartbeat_s", "resume_s"):
         if not 0 <= getattr(server, name) < 2**40:
             raise ConfigError(f"server.{name} = {getattr(server, name)}: expected 0 (for none) or more")

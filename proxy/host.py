@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
 import time
@@ -23,6 +21,7 @@ from .. import __version__
 from ..adapters import BUILTIN
 from ..plugins import Adapter
 from ..plugins.manager import PluginManager
+from . import systemd
 from .access_log import AccessLog
 from .account_pages import AccountPages
 from .admin.desk import Desk
@@ -34,6 +33,7 @@ from .config import Config
 from .credentials import Credentials
 from .errors import ConfigError
 from .front import Front
+from .handover import Handover, Successor, meet
 from .ledger.ledger import Ledger
 from .ledger.upkeep import Upkeep
 from .live import Live
@@ -42,6 +42,7 @@ from .manage.users import ROOT_NAME as ROOT_NAME
 from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, User
 from .relay import Relay
 from .replays import Replays
+from .signals import Signals
 from .snapshot import Snapshot
 from .store import Store, StoreError, open_store
 from .upstream import Upstream
@@ -225,25 +226,51 @@ class Ready:
     snapshot: Snapshot
 
 
-async def serve(config: Config, on_ready: Callable[[Ready], None]) -> None:
-    """Run the gateway until SIGTERM or SIGINT. `on_ready` is called once the port is open."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+async def serve(config: Config, on_ready: Callable[[Ready], None], *, replace: bool = False) -> None:
+    """Run the gateway until a signal ends it or another takes its place: see signals.py and handover.py.
+
+    `on_ready` is called once the port is open. With `replace` it is the port of the gateway that runs here.
+    """
+    signals = Signals(config.server.grace_s)
     async with running(config) as (parts, relay, live):
-        sock = bind(config)
+        predecessor = await meet(config) if replace else None
+        sock = predecessor.listener if predecessor else systemd.listener() or bind(config)
         first = await first_start(parts)
         await live.catch_up()
         front = Front(config, relay, parts.host, site_of(parts, relay, live))
         await front.start(sock)
+        signals.limit = front.limit
         _tune_memory()
-        host, port = sock.getsockname()[:2]
-        log.info("gateway started address=%s:%d", host, port)
-        on_ready(Ready(host, port, first, live.snapshot))
+        successor = None
         try:
-            await stopping.wait()
-            log.info("gateway stopping grace_s=%.0f", config.server.grace_s)
+            async with Handover(config, sock, signals.replaced) as handover:
+                if predecessor:
+                    predecessor.take_over(front.adopt)
+                signals.replace = handover.start_successor
+                host, port = sock.getsockname()[:2]
+                log.info("gateway started address=%s:%d", host, port)
+                on_ready(Ready(host, port, first, live.snapshot))
+                systemd.notify("READY=1")
+                successor = await signals.end
         finally:
-            await front.stop(config.server.grace_s)
+            signals.replace = _too_late
+            if predecessor:
+                predecessor.close()
+            await _end(config, front, relay, successor)
     log.info("gateway stopped")
+
+
+async def _end(config: Config, front: Front, relay: Relay, successor: Successor | None) -> None:
+    if successor is not None:
+        log.info("gateway replaced; it ends with its last request")
+        relay.billing.ledger.keep_no_spare()
+        await front.hand_over(successor.give)
+        successor.close()
+        return
+    systemd.notify("STOPPING=1")
+    log.info("gateway stopping grace_s=%.0f", config.server.grace_s)
+    await front.stop(config.server.grace_s, config.server.notice_s)
+
+
+def _too_late() -> None:
+    log.warning("no successor is started: this gateway is ending")

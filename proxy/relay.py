@@ -65,6 +65,9 @@ class Relay:
         self.keeper = Keeper(config.server)
         self.owner = Owner()
         self.draining = False
+        """Connections end with the answer under way."""
+        self.stopping = False
+        """And nobody goes on in our place."""
         self.rng = random.Random()
 
     async def __aenter__(self) -> Relay:
@@ -135,7 +138,7 @@ class Relay:
         if route.page == "live":
             return {"status": "live"}
         if route.page == "ready":
-            return pages.ready(lambda: self.draining)
+            return pages.ready(lambda: self.stopping)
         if route.page == "status":
             return pages.status()
         principal = await self.principal(inbound)

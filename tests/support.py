@@ -70,6 +70,8 @@ Script = Iterable[Step]
 class Provider:
     """A provider that answers each request by a script: bytes are sent, floats slept, CUT and RESET end it.
 
+    An asyncio.Event is waited for.
+
     `script` is asked with each request; by default the same steps for all. `asked` are the requests,
     `gone_at` the monotonic times at which clients closed a connection while it was being answered.
     """
@@ -112,6 +114,8 @@ class Provider:
                         await asyncio.sleep(0)
                     elif step is HALF_CLOSE:
                         writer.write_eof()
+                    elif isinstance(step, asyncio.Event):
+                        await step.wait()
                     elif isinstance(step, float):
                         await self._sleep(reader, step)
                     else:
@@ -346,7 +350,8 @@ class Gateway:
 @asynccontextmanager
 async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterator[Gateway]:
     """Run a gateway. `settings` are changes by section: `server={"max_body_bytes": 10}`."""
-    config = Config(server=Server(port=0, grace_s=2.0, fast_lane=fast_lane), data=Data(dir=str(data_dir)))
+    server = Server(port=0, grace_s=2.0, notice_s=0.0, fast_lane=fast_lane)
+    config = Config(server=server, data=Data(dir=str(data_dir)))
     for section, values in settings.items():
         changed = msgspec.structs.replace(getattr(config, section), **values)
         config = msgspec.structs.replace(config, **{section: changed})

@@ -21,6 +21,9 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default 3000)")
     parser.add_argument("--data", metavar="DIR", help="data directory (default ./data)")
+    parser.add_argument(
+        "--replace", action="store_true", help="take the port of the gateway that runs here, dropping nothing"
+    )
     parser.set_defaults(run=run)
 
 
@@ -28,7 +31,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     config = _with_options(config, options)
     with logging_to_stderr(config.log):
-        _run_loop(config)
+        _run_loop(config, options.replace)
     return 0
 
 
@@ -41,13 +44,13 @@ def _with_options(config: Config, options: argparse.Namespace) -> Config:
     return config
 
 
-def _run_loop(config: Config) -> None:
+def _run_loop(config: Config, replace: bool) -> None:
     try:
         import uvloop
     except ImportError:
-        asyncio.run(serve(config, _announce))
+        asyncio.run(serve(config, _announce, replace=replace))
     else:
-        uvloop.run(serve(config, _announce))
+        uvloop.run(serve(config, _announce, replace=replace))
 
 
 def _announce(ready: Ready) -> None:

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _SINGLE = ("authorization", "x-api-key", "api-key", "content-length", "content-type", "host")
 _LINGER_S = 2.0
+_CUT_S = 0.01
 
 
 class FullLane:
@@ -67,10 +68,14 @@ class FullLane:
             pages.freeze()
             await pages.startup()
 
-    async def stop(self, grace_s: float) -> None:
-        """Let running requests finish for `grace_s`, then cut them."""
+    async def drain(self) -> None:
+        """Close connections as they become idle, until none is left."""
         self._server.pre_shutdown()
-        await self._server.shutdown(grace_s)
+        await self._server.shutdown(None)
+
+    async def close(self) -> None:
+        """Cut what is left."""
+        await self._server.shutdown(_CUT_S)
         for pages in (self._site, self._pages):
             await pages.cleanup()
 

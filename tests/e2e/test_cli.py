@@ -319,7 +319,7 @@ def test_a_start_that_cannot_work_is_one_line(tmp_path, name, value, said):
 
 
 def test_a_running_stream_is_finished_before_the_gateway_stops(place):
-    server = start(place.folder, "third")
+    server = start(place.folder, "third", CANALGATE_SERVER__NOTICE_S="0")
     words = {"role": "user", "content": " ".join(["word"] * 40)}
     body = json.dumps(CHAT | {"stream": True, "messages": [words]})
     head = (

@@ -16,6 +16,7 @@ FLOORS = {
     "packed": 0, "whole": 0,
     "config": 1, "vault": 1, "snapshot": 4, "answer": 1, "inbound": 1, "endpoints": 1,
     "chain": 1, "events": 1, "heartbeats": 6, "numbered": 0, "kept": 2,
+    "systemd": 1, "handover": 2, "signals": 3,
 # Money: what a request used and cost, and what may be spent.
     "ledger": 0, "ledger.entry": 0, "ledger.book": 1, "ledger.journal": 0, "ledger.importer": 8,
     "ledger.ledger": 9, "ledger.upkeep": 8,
@@ -64,7 +65,7 @@ FLOORS = {
     "admin.openapi": 16.5, "admin.description": 16.6, "admin.site": 23,
     "replays": 8, "alarms": 8, "attempts": 11, "relay": 12, "probe": 13, "checkups": 14,
     "continuing": 8, "attempt": 13, "asking": 14, "exchange": 15, "rejoin": 16,
-    "lanes.fast": 24, "lanes.full": 24, "lanes": 25,
+    "lanes.body": 2, "lanes.fast": 24, "lanes.full": 24, "lanes": 25,
     "front": 26,
     "host": 30,
     # What people type.
