@@ -17,11 +17,13 @@ import orjson
 from ..records import ChannelRow, Times, Token, User
 from ..vault import Vault
 from .accounts import Accounts, State, open_account
+from .bodies import Bodies
 from .changes import StoreError, bump, change, insert
 from .codes import Codes
 from .database import Clash, Database, Row, Transaction, Values
 from .gifts import Invitation, give
 from .limits import LimitRows
+from .numbers import Numbers
 from .prices import Prices
 from .requests import Requests
 
@@ -41,6 +43,8 @@ class Store:
         self.requests = Requests(database, keep_days)
         self.prices = Prices(database)
         self.limits = LimitRows(database)
+        self.bodies = Bodies(database, vault)
+        self.numbers = Numbers(database)
         self._vault = vault
 
     # Generation and instances.

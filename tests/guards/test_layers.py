@@ -29,7 +29,8 @@ FLOORS = {
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
     "store.named": 1, "store.sqlite": 2, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
     "store.store": 5, "store.open": 6,
-    "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
+    "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.peaks": 3, "store.requests": 4,
+    "store.numbers": 1, "store.bodies": 2, "store.refused_keys": 1,
     "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 6,
     "store.prices": 2, "store.limits": 2, "store": 7, "upstream.pool": 3, "pages": 5, "playback": 3,
     "upstream.whole": 4, "live": 8, "access_log": 5,
@@ -44,8 +45,11 @@ FLOORS = {
     "conformance.loopback": 6,
     # A request, the server, the process.
     "manage": 0, "manage.refused": 8, "manage.channels": 9,
-    "admin": 0, "admin.desk": 12, "admin.site": 13,
-    "replays": 8, "relay": 11, "probe": 12, "exchange": 12, "lanes.fast": 13, "lanes.full": 13, "lanes": 14,
+    "admin": 0, "admin.desk": 12, "admin.site": 13, "admin.dialects": 14,
+    "admin.aiproxy.keys": 9, "admin.aiproxy.types": 9, "admin.aiproxy.asked": 9, "admin.aiproxy.forms": 10,
+    "admin.aiproxy.channels": 14, "admin.aiproxy.logs": 14, "admin.aiproxy.dashboard": 14,
+    "admin.aiproxy.importing": 14, "admin.aiproxy": 15,
+    "bodies": 8, "replays": 8, "relay": 11, "probe": 12, "exchange": 12, "lanes.fast": 13, "lanes.full": 13, "lanes": 14,
     "front": 15,
     "host": 16,
     # What people type.
