@@ -49,7 +49,8 @@ FLOORS = {
     "admin.aiproxy.keys": 9, "admin.aiproxy.types": 9, "admin.aiproxy.asked": 9, "admin.aiproxy.forms": 10,
     "admin.aiproxy.channels": 14, "admin.aiproxy.logs": 14, "admin.aiproxy.dashboard": 14,
     "admin.aiproxy.importing": 14, "admin.aiproxy": 15,
-    "bodies": 8, "replays": 8, "relay": 11, "probe": 12, "exchange": 12, "lanes.fast": 13, "lanes.full": 13, "lanes": 14,
+    "bodies": 8,
+    "replays": 8, "relay": 11, "probe": 12, "exchange": 12, "lanes.fast": 13, "lanes.full": 13, "lanes": 14,
     "front": 15,
     "host": 16,
     # What people type.
