@@ -17,6 +17,7 @@ import orjson
 from ..plugins import Caller, Usage, UsageRecord
 from ..plugins.hooks import Hooks
 from .auth import Principal
+from .ledger.entry import Try
 from .logs import Lines
 from .snapshot import UsableChannel
 from .tasks import Owner
@@ -32,7 +33,7 @@ class Record:
     __slots__ = (
         "answered_by", "asked", "attempts", "bytes_sent", "channel", "cost", "ended_at", "endpoint",
         "error_type", "first_byte_at", "model", "principal", "problem", "received_at", "request_id",
-        "status", "stream", "usage", "usage_source",
+        "status", "stream", "tries", "usage", "usage_source",
     )  # fmt: skip
 
     def __init__(self, request_id: str, endpoint: str, received_at: float) -> None:
@@ -47,6 +48,7 @@ class Record:
         """Beginning of the request's body, where bodies of all requests are kept."""
         self.answered_by = ""
         self.attempts = 0
+        self.tries: tuple[Try, ...] = ()
         self.first_byte_at: float | None = None
         self.usage: Usage | None = None
         self.usage_source = ""
@@ -73,6 +75,7 @@ class Record:
             "model": self.model or None,
             "status": self.status or 499,
             "attempts": self.attempts if self.attempts > 1 else None,
+            "tries": ",".join(f"{one.channel_id}:{one.outcome}" for one in self.tries) or None,
             "first_byte_ms": _ms(self.first_byte_at - self.received_at) if self.first_byte_at else None,
             "total_ms": _ms(self.ended_at - self.received_at),
             "bytes": self.bytes_sent,

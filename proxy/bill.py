@@ -119,13 +119,24 @@ class ChannelFull(UpstreamError):
         super().__init__(ErrorKind.RATE, "the channel is at its limit", status=429, retry_after=wait_s)
 
 
+class Visit:
+    """A request on a channel: what watches its stream, and its part of the channel's own limits."""
+
+    __slots__ = ("budgets", "chosen", "meter", "ticket")
+
+    def __init__(self, chosen: UsableChannel, meter: StreamMeter) -> None:
+        self.chosen = chosen
+        self.meter = meter
+        self.ticket: Ticket | None = None
+        self.budgets: tuple[str, ...] = ()
+
+
 class Bill:
     """What one request owes. Exactly one of `settle` and `close` ends it."""
 
     __slots__ = (
-        "_address", "_asked", "_billing", "_channel_budgets", "_channel_ticket", "_chosen", "_meter",
-        "_price", "_priced", "_principal", "_record", "_size", "_snapshot", "estimated", "group_ratio",
-        "is_ended", "reservation", "ticket", "tokens",
+        "_address", "_asked", "_billing", "_price", "_priced", "_principal", "_record", "_size", "_snapshot",
+        "_visit", "estimated", "group_ratio", "is_ended", "reservation", "ticket", "tokens",
     )  # fmt: skip
 
     def __init__(self, billing: Billing, snapshot: Snapshot, record: Record, address: str) -> None:
@@ -137,12 +148,9 @@ class Bill:
         self._address = address
         self._asked: Asked | None = None
         self._size = 0
-        self._chosen: UsableChannel | None = None
-        self._channel_ticket: Ticket | None = None
-        self._channel_budgets: tuple[str, ...] = ()
+        self._visit: Visit | None = None
         self._priced: UsableChannel | None = None
         self._price = _NO_PRICE
-        self._meter: StreamMeter = _NO_STREAM
         self.reservation: Reservation | None = None
         self.ticket: Ticket | None = None
         self.tokens = 0
@@ -158,35 +166,52 @@ class Bill:
         self._size = len(asked.body.raw) if asked.body is not None else form_bytes or 0
         return self._principal
 
-    def attempt(self, chosen: UsableChannel, answer: Answer) -> StreamMeter:
-        """A channel is about to be asked; returns what watches its stream."""
-        self._leave_channel()
-        self._chosen = chosen
-        answer.notes = self._notes()
-        known = self._billing.reporters
-        if self._record.stream:
-            self._meter = EventCount() if self._route() in known else TextCount()
-        return self._meter
+    def visit(self, chosen: UsableChannel) -> Visit:
+        """A channel is about to be asked. Every visit is served by in the end, or left."""
+        if not self._record.stream:
+            return Visit(chosen, _NO_STREAM)
+        known = (chosen.row.id, self._record.model) in self._billing.reporters
+        return Visit(chosen, EventCount() if known else TextCount())
+
+    def serve(self, visit: Visit, answer: Answer) -> None:
+        """This is the visit whose answer the client gets, as far as is known now."""
+        self._visit = visit
+        answer.notes = self._notes(visit)
 
     @property
     def has_limits(self) -> bool:
         """Whether any limit is set, for anything."""
         return bool(self._snapshot.limits)
 
-    async def enter(self, chosen: UsableChannel) -> None:
+    async def enter(self, visit: Visit) -> None:
         """Take part of the channel's own limits and budgets. Raises ChannelFull where there is none left."""
         billing, limits, now = self._billing, self._snapshot.limits, time.time()
-        taken = billing.limits.may_use(limits, chosen.row.id, self.tokens, now)
+        channel_id = visit.chosen.row.id
+        taken = billing.limits.may_use(limits, channel_id, self.tokens, now)
         if isinstance(taken, float):
             raise ChannelFull(taken)
-        self._channel_ticket = taken
-        budgets = budget_accounts(limits, (f"channel:{chosen.row.id}",), now)
+        visit.ticket = taken
+        budgets = budget_accounts(limits, (f"channel:{channel_id}",), now)
         if budgets:
             assert self.reservation is not None
             spent = await billing.ledger.extend(self.reservation, budgets)
             if spent is not None:
                 raise ChannelFull(budget_ends(spent) - now)
-            self._channel_budgets = tuple(budgets)
+            visit.budgets = tuple(budgets)
+
+    def leave(self, visit: Visit) -> None:
+        """A channel has not served the request."""
+        if visit.ticket is not None:
+            visit.ticket.close(0, time.time())
+            visit.ticket = None
+        if visit.budgets and self.reservation is not None:
+            self._billing.ledger.shrink(self.reservation, visit.budgets)
+            visit.budgets = ()
+
+    def wasted(self, visit: Visit) -> int:
+        """Return what an answer that was not waited for may have cost us: its prompt, in quota."""
+        counts = Counts((self.estimated or Counts(self._size // _BYTES_PER_TOKEN)).prompt_tokens)
+        return cost(counts, self.price_of(visit.chosen), self.group_ratio, visit.chosen.row.ratio)
 
     def settle(self, transfer: Transfer, answer: Answer, then: Callable[[], None]) -> None:
         """The request was served: have it measured, charged and written down, then call `then`."""
@@ -242,8 +267,8 @@ class Bill:
             return Measured(sent.estimated, "estimate", ("not_counted",))
 
     def _owed(self, measured: Measured) -> int:
-        chosen = self._chosen
-        assert chosen is not None
+        assert self._visit is not None
+        chosen = self._visit.chosen
         price = self.price_of(chosen)
         return cost(measured.counts, price, self.group_ratio, chosen.row.ratio)
 
@@ -252,12 +277,17 @@ class Bill:
         try:
             return channels, [self.price_of(channel) for channel in channels]
         except GatewayError:
-            find = self._snapshot.prices.find
-            model = self._record.model
-            some = [one for one in channels if find(model, one.upstream_model(model), one.adapter.name)]
+            some = [channel for channel in channels if self._is_priced(channel)]
             if not some:
                 raise
             return some, [self.price_of(channel) for channel in some]
+
+    def _is_priced(self, channel: UsableChannel) -> bool:
+        try:
+            self.price_of(channel)
+        except GatewayError:
+            return False
+        return True
 
     def price_of(self, channel: UsableChannel) -> Price:
         """Return what the model costs there, as at admission. Raises GatewayError if it has no price."""
@@ -284,7 +314,8 @@ class Bill:
         self._billing.ledger.write(self._entry(measured, owed, charges), then)
 
     def _entry(self, measured: Measured, owed: int, charges: tuple[Charge, ...]) -> Entry:
-        record, token, chosen = self._record, self._principal.token, self._chosen
+        record, token = self._record, self._principal.token
+        chosen = self._visit.chosen if self._visit is not None else None
         first, model = record.first_byte_at, record.model
         # In the order of Entry's fields: by their names it would take three times as long.
         return Entry(
@@ -315,13 +346,14 @@ class Bill:
             charges,
             self.group_ratio,
             chosen.row.ratio if chosen is not None else RATIO_ONE,
+            record.tries,
         )
 
     def _sent(self) -> Sent:
-        asked, chosen = self._asked, self._chosen
-        assert asked is not None and chosen is not None
+        asked, visit = self._asked, self._visit
+        assert asked is not None and visit is not None
         estimated = self.estimated or Counts(self._size // _BYTES_PER_TOKEN)
-        model = chosen.upstream_model(asked.model)
+        model = visit.chosen.upstream_model(asked.model)
         if asked.form is not None:
             head = bytes(asked.form.seen[:_FORM_HEAD_BYTES])
             return Sent(asked.endpoint, model, b"", head, self._size, estimated)
@@ -329,30 +361,22 @@ class Bill:
         return Sent(asked.endpoint, model, raw, estimated=estimated)
 
     def _seen(self, transfer: Transfer) -> Seen:
-        meter = self._meter if self._record.stream else None
+        assert self._visit is not None
+        meter = self._visit.meter if self._record.stream else None
         return Seen(transfer.size, transfer.reply, meter, transfer.is_whole)
 
     def _route(self) -> tuple[int, str]:
-        assert self._chosen is not None
-        return self._chosen.row.id, self._record.model
+        assert self._visit is not None
+        return self._visit.chosen.row.id, self._record.model
 
-    def _notes(self) -> bytes:
-        assert self._chosen is not None
+    def _notes(self, visit: Visit) -> bytes:
         fields = self.ticket.headers() if self.ticket is not None else ()
         lines = b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in fields)
-        return b"x-canalgate-channel: %d\r\n%b" % (self._chosen.row.id, lines)
-
-    def _leave_channel(self) -> None:
-        if self._channel_ticket is not None:
-            self._channel_ticket.close(0, time.time())
-            self._channel_ticket = None
-        if self._channel_budgets and self.reservation is not None:
-            self._billing.ledger.shrink(self.reservation, self._channel_budgets)
-            self._channel_budgets = ()
+        return b"x-canalgate-channel: %d\r\n%b" % (visit.chosen.row.id, lines)
 
     def _end_tickets(self, tokens: int) -> None:
         now = time.time()
-        for ticket in (self.ticket, self._channel_ticket):
+        for ticket in (self.ticket, self._visit.ticket if self._visit is not None else None):
             if ticket is not None:
                 ticket.close(tokens, now)
 

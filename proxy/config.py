@@ -18,6 +18,7 @@ import msgspec
 
 from .errors import ConfigError
 from .money import parse_balance, parse_quota
+from .records import RouteMode
 
 ENV_PREFIX = "CANALGATE_"
 CONFIG_ENV = "CANALGATE_CONFIG"
@@ -64,6 +65,27 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keepalive_s: float = 30.0
     max_reply_bytes: int = 64 * 1024 * 1024
     ca_file: str = ""
+
+
+class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which channels are asked, and how often."""
+
+    mode: RouteMode = "priority"
+    attempts: int = 4
+    retry_share: float = 0.2
+    retry_pause_s: float = 0.2
+    deadline_s: float = 900.0
+    eject_after: int = 5
+    test_every_s: float = 0.0
+
+
+class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Word to administrators. `webhook` is empty for none."""
+
+    webhook: str = ""
+
+    def __repr__(self) -> str:
+        return "Events()"  # an address may hold a secret
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,6 +154,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: Server = Server()
     data: Data = Data()
     upstream: Upstream = Upstream()
+    routing: Routing = Routing()
+    events: Events = Events()
     log: Log = Log()
     plugins: Plugins = Plugins()
     ledger: Ledger = Ledger()
@@ -262,7 +286,7 @@ def _convert(table: dict[str, Any], kind: type[T], source: str) -> T:
             key = unknown[1]
             where = ".".join(part for part in (where.removeprefix("$"), key) if part)
         # A misspelt name of a secret is a secret too.
-        secret = where.partition(".")[0] in ("data", "admin") and where != _PUBLIC_DATA
+        secret = where.partition(".")[0] in ("data", "admin", "events") and where != _PUBLIC_DATA
         value = "..." if secret else _look_up(table, where)
         remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, message)), "")
         raise ConfigError(
@@ -282,6 +306,16 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _check_routing(routing: Routing) -> None:
+    for name, most in (("attempts", 20), ("retry_share", 10), ("retry_pause_s", 60), ("eject_after", 1000)):
+        if not 0 < getattr(routing, name) <= most:
+            raise ConfigError(f"routing.{name} = {getattr(routing, name)}: expected a number up to {most}")
+    if not 0 <= routing.test_every_s < 2**40:
+        raise ConfigError(f"routing.test_every_s = {routing.test_every_s}: expected 0 (for never) or more")
+    if not 0 < routing.deadline_s < 2**40:
+        raise ConfigError(f"routing.deadline_s = {routing.deadline_s}: expected a number above 0")
+
+
 def check(config: Config) -> None:
     """Refuse values that have the right type and make no sense. Raises ConfigError."""
     server, upstream = config.server, config.upstream
@@ -298,6 +332,7 @@ def check(config: Config) -> None:
             value = getattr(getattr(config, section), name)
             if not 0 < value < 2**40:
                 raise ConfigError(f"{section}.{name} = {value}: expected a number above 0")
+    _check_routing(config.routing)
     for network in server.trusted_proxies:
         try:
             ipaddress.ip_network(network)

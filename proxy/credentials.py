@@ -1,6 +1,6 @@
 """What requests to a channel are signed with: the key itself, or something short-lived made from it.
 
-Kept in memory by channel; one fetch at a time, renewed before it expires, dropped when it is refused.
+Kept in memory by channel and key; one fetch at a time, renewed before it expires, dropped when it is refused.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Credentials:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._owner = Owner()
-        self._kept: dict[int, _Kept] = {}
-        self._fetches: dict[int, asyncio.Task[Credential]] = {}
+        self._kept: dict[tuple[int, str], _Kept] = {}
+        self._fetches: dict[tuple[int, str], asyncio.Task[Credential]] = {}
 
     async def __aenter__(self) -> Credentials:
         return self
@@ -41,23 +41,24 @@ class Credentials:
     async def get(self, chosen: UsableChannel, now: float) -> Credential:
         """Return a credential that is good at `now`. Raises UpstreamError if there is none to be had."""
         channel = chosen.channel
-        kept = self._kept.get(channel.id)
+        name = channel.id, channel.key
+        kept = self._kept.get(name)
         if kept is not None and now < kept.renew_at and (kept.channel is channel or kept.channel == channel):
             return kept.credential
-        fetch = self._fetches.get(channel.id)
+        fetch = self._fetches.get(name)
         if fetch is None:
             request = chosen.adapter.credential_request(channel, now)
             if request is None:
                 return self._keep(chosen, None, now)
             fetch = self._owner.start(self._fetch(chosen, request, now), "credential")
-            self._fetches[channel.id] = fetch
-            fetch.add_done_callback(lambda _: self._fetches.pop(channel.id, None))
+            self._fetches[name] = fetch
+            fetch.add_done_callback(lambda _: self._fetches.pop(name, None))
         # A client that leaves must not take the credential from others who wait for it.
         return await asyncio.shield(fetch)
 
     def drop(self, chosen: UsableChannel) -> None:
         """Forget a credential that was refused."""
-        self._kept.pop(chosen.channel.id, None)
+        self._kept.pop((chosen.channel.id, chosen.channel.key), None)
 
     async def _fetch(self, chosen: UsableChannel, request: UpstreamRequest, now: float) -> Credential:
         return self._keep(chosen, await ask(self._upstream, request, chosen.row.proxy), now)
@@ -65,5 +66,6 @@ class Credentials:
     def _keep(self, chosen: UsableChannel, response: UpstreamResponse | None, now: float) -> Credential:
         credential = chosen.adapter.credential(chosen.channel, response, now)
         early = min(_RENEW_S, (credential.expires_at - now) / 10)
-        self._kept[chosen.channel.id] = _Kept(chosen.channel, credential, credential.expires_at - early)
+        channel = chosen.channel
+        self._kept[channel.id, channel.key] = _Kept(channel, credential, credential.expires_at - early)
         return credential

@@ -16,8 +16,8 @@ from ..plugins import BodyError, ErrorKind, UpstreamError
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
-MAX_RETRY_AFTER_S = 60
-"""Longest wait we ask of a client. Some SDKs obey without any limit and would seem to hang."""
+MAX_RETRY_AFTER_S = 3600
+"""Longest wait we ask of a client, whatever a provider asks of us."""
 
 
 class ConfigError(Exception):
@@ -95,6 +95,28 @@ def no_such_model(model: str) -> GatewayError:
         f"the model {model[:200]!r} does not exist or you do not have access to it",
         param="model",
         code="model_not_found",
+    )
+
+
+def channels_rest(wait_s: float, *, are_limited: bool = False) -> GatewayError:
+    """Every channel of the model has to rest, for at least so long: limited by its provider, or failing."""
+    headers = {}
+    if math.isfinite(wait_s):
+        headers["retry-after"] = str(min(MAX_RETRY_AFTER_S, max(1, math.ceil(wait_s))))
+    if are_limited:
+        return GatewayError(
+            429,
+            "every channel of this model is at its provider's rate limit",
+            type="rate_limit_error",
+            code="rate_limit_exceeded",
+            headers=headers,
+        )
+    return GatewayError(
+        503,
+        "no channel of this model can be asked at the moment",
+        type="server_error",
+        code="no_channel_available",
+        headers=headers,
     )
 
 

@@ -29,8 +29,10 @@ from .admin import aiproxy
 from .admin.desk import Desk
 from .admin.dialects import add_dialects
 from .admin.site import make_site
+from .alarms import Alarms
 from .bill import Billing
 from .bodies import BodyLog
+from .checkups import Checkups
 from .config import Config
 from .credentials import Credentials
 from .errors import ConfigError
@@ -130,19 +132,21 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             config.prices,
             demo=config.demo.enabled,
             admin_key=config.admin.key,
+            eject_after=config.routing.eject_after,
         ) as live,
         Upkeep(parts.store),
         Ledger(parts.store, config.data_dir, config.ledger.durability, config.ledger.flush_s) as ledger,
         Billing(live, ledger, config.ledger.completion_tokens) as billing,
         Upstream(config.upstream) as upstream,
         Credentials(upstream) as credentials,
+        Alarms(parts.store, parts.vault, upstream, config.events.webhook) as alarms,
         AccessLog(parts.plugins.hooks) as access_log,
         Replays(parts.store) as replays,
         BodyLog(parts.store.bodies, config.log.keep_bodies_s, keep_all=config.log.keep_all_bodies) as bodies,
     ):
         pages = AccountPages(parts.store.requests, parts.store.accounts, ledger.pending)
         hooks = parts.plugins.hooks
-        async with Relay(
+        relay = Relay(
             config,
             live,
             upstream,
@@ -151,9 +155,11 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             hooks,
             billing,
             pages,
+            alarms,
             replays if config.ledger.idempotent_answers else None,
             bodies if config.log.keep_bodies_s else None,
-        ) as relay:
+        )
+        async with relay, Checkups(relay, config.routing.test_every_s):
             yield parts, relay, live
 
 

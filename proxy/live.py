@@ -16,13 +16,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
+import orjson
+
 from ..plugins import Adapter
 from .auth import Principal, split_pin
 from .config import Prices
 from .errors import database_away, unauthorized
-from .prices.book import make_book
+from .health import Health
+from .prices.book import PriceBook, make_book
 from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
-from .snapshot import EMPTY, Snapshot, build, demo_channel
+from .snapshot import EMPTY, Settings, Snapshot, build, demo_channel
 from .store import DatabaseError, Store, StoreError, Unavailable
 from .tasks import Owner
 from .vault import TOKEN_PREFIX, Vault
@@ -49,11 +52,13 @@ class Live:
         *,
         demo: bool,
         admin_key: str = "",
+        eject_after: int = 5,
     ) -> None:
         self._store = store
         self._vault = vault
         self._adapters = adapters
         self._prices = make_book(prices)
+        self.health = Health(eject_after)
         self._demo = demo
         admin_key = admin_key.strip().removeprefix(TOKEN_PREFIX)
         self._admin_hash = vault.token_hash(admin_key) if admin_key else None
@@ -144,22 +149,45 @@ class Live:
         self._is_away = False
 
     async def _load(self, generation: int) -> None:
-        rows = await self._store.channels()
-        if not rows and self._demo and "demo" in self._adapters:
-            rows = [demo_channel(self._adapters["demo"])]
-        store = self._store
-        book = self._prices.with_set(await store.prices.all())
-        ratios, limits = await store.prices.group_ratios(), await store.limits.all()
-        snapshot = build(generation, rows, self._adapters, book, ratios, limits)
+        snapshot = await read_snapshot(
+            self._store, self._vault, self._adapters, self._prices, generation, demo=self._demo
+        )
         for channel_id, problem in snapshot.problems.items():
             log.warning("channel not in use channel=%d problem=%s", channel_id, problem)
         self._known = {}
         self.snapshot = snapshot
+        self.health.follow(snapshot.usable.values())
         await self._report()
 
     async def _report(self) -> None:
         self._reported_at = time.monotonic()
-        await self._store.report_instance(self._name, self.snapshot.generation, int(time.time()))
+        health = orjson.dumps(self.health.report(time.monotonic())).decode()
+        await self._store.report_instance(self._name, self.snapshot.generation, int(time.time()), health)
+
+
+async def read_snapshot(
+    store: Store,
+    vault: Vault,
+    adapters: Mapping[str, Adapter],
+    prices: PriceBook,
+    generation: int,
+    *,
+    demo: bool,
+) -> Snapshot:
+    """Build the routing state of what is in the store, which is of this generation or newer."""
+    rows = await store.channels()
+    if not rows and demo and "demo" in adapters:
+        rows = [demo_channel(adapters["demo"])]
+    faults = {(fault.channel_id, fault.key_hash): fault for fault in await store.faults.all()}
+    named = {(row.id, key): (row.id, vault.key_hash(key)) for row in rows for key in row.keys}
+    settings = Settings(
+        prices.with_set(await store.prices.all()),
+        await store.prices.group_ratios(),
+        await store.limits.all(),
+        await store.routes.all(),
+        {pair: faults[hashed] for pair, hashed in named.items() if hashed in faults},
+    )
+    return build(generation, rows, adapters, settings)
 
 
 async def administrator(store: Store, vault: Vault) -> Principal | None:

@@ -50,5 +50,6 @@ def _visible(snapshot: Snapshot, principal: Principal) -> list[str]:
 
 
 def _model(snapshot: Snapshot, principal: Principal, name: str) -> dict[str, object]:
-    first = snapshot.by_model[(principal.user.group, name)][0]
+    route = principal.user.group, name
+    first = (snapshot.by_model.get(route) or snapshot.stand_ins[route][0])[0]
     return {"id": name, "object": "model", "created": first.row.created_at, "owned_by": first.adapter.name}

@@ -35,7 +35,7 @@ def decimal(amount: int, one: int) -> str:
 def receipt(entry: Entry, *, is_booked: bool, for_admin: bool) -> dict[str, object]:
     """Return the receipt of a request: its row of the ledger, in clear names.
 
-    Only administrators are shown the words about what went wrong, which are written for operators.
+    Only administrators are shown what went wrong in words, which are written for operators, and where.
     """
     shown: dict[str, object] = {
         "object": "usage.receipt",
@@ -66,7 +66,9 @@ def receipt(entry: Entry, *, is_booked: bool, for_admin: bool) -> dict[str, obje
         "timing": {"first_byte_ms": entry.first_byte_ms, "total_ms": entry.total_ms},
         "flags": list(entry.flags),
     }
-    return {**shown, "problem": entry.problem} if for_admin else shown
+    if not for_admin:
+        return shown
+    return {**shown, "problem": entry.problem, "tries": [msgspec.structs.asdict(one) for one in entry.tries]}
 
 
 def _money(quota: int) -> dict[str, object]:

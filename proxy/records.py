@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 ROLE_USER, ROLE_ADMIN, ROLE_ROOT = 1, 10, 100
 ROLES: Mapping[str, int] = MappingProxyType({"user": ROLE_USER, "admin": ROLE_ADMIN, "root": ROLE_ROOT})
@@ -13,6 +14,9 @@ ROLES: Mapping[str, int] = MappingProxyType({"user": ROLE_USER, "admin": ROLE_AD
 ENABLED, DISABLED = "enabled", "disabled"
 
 DEFAULT_GROUP = "default"
+
+_ONE_KEY = ("{", "-----BEGIN")
+"""How a key begins that has several lines itself: JSON of a service account, PEM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,43 @@ class Times:
     hedge_s: float | None = None
 
 
+NO_TIMES = Times()
+
+RouteMode = Literal["priority", "weight", "least_busy", "latency", "cheapest", "sticky"]
+"""How the channels of a model are put in order: see routing.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRoute:
+    """How a model is served: by which mode, empty for the gateway's own, and which models stand in for it."""
+
+    model: str
+    mode: RouteMode | Literal[""] = ""
+    fallbacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFault:
+    """A channel's key that its provider refused: `kind` is plugins.ErrorKind's word, `at` unix seconds."""
+
+    channel_id: int
+    key_hash: str
+    kind: str
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something an administrator should know. `subject` is like `channel:7`."""
+
+    id: int
+    at: int
+    kind: str
+    subject: str
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelRow:
     """A configured way to a provider. `mapping` turns the client's model name into the provider's.
@@ -90,4 +131,11 @@ class ChannelRow:
     proxy: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
     ratio: int = 1_000_000
-    times: Times = Times()
+    times: Times = NO_TIMES
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Its keys, one a line in `key`; a single empty one where none is needed."""
+        if self.key.lstrip().startswith(_ONE_KEY):
+            return (self.key,)
+        return tuple(dict.fromkeys(line.strip() for line in self.key.splitlines() if line.strip())) or ("",)

@@ -10,18 +10,21 @@ import random
 import time
 from urllib.parse import urlsplit
 
-from ..plugins import Call, Credential
+from ..plugins import Call, Credential, UpstreamError
 from ..plugins.hooks import Hooks
 from . import auth, pages, routing
 from .access_log import AccessLog
 from .account_pages import AccountPages
+from .alarms import Alarms
 from .asked import Asked
+from .attempts import Again, Attempts, RetryBudget
 from .bill import Billing
 from .bodies import BodyLog
 from .config import Config
 from .credentials import Credentials
 from .endpoints import Route
 from .errors import GatewayError
+from .health import Notice
 from .inbound import Inbound
 from .live import Live
 from .replays import Replays
@@ -43,6 +46,7 @@ class Relay:
         hooks: Hooks,
         billing: Billing,
         account_pages: AccountPages,
+        alarms: Alarms,
         replays: Replays | None = None,
         bodies: BodyLog | None = None,
     ) -> None:
@@ -54,11 +58,13 @@ class Relay:
         self.hooks = hooks
         self.billing = billing
         self.account_pages = account_pages
+        self.alarms = alarms
         self.replays = replays
         self.bodies = bodies
+        self.retries = RetryBudget(config.routing.retry_share)
         self.owner = Owner()
         self.draining = False
-        self._rng = random.Random()
+        self.rng = random.Random()
 
     async def __aenter__(self) -> Relay:
         return self
@@ -77,16 +83,49 @@ class Relay:
     async def choose(self, principal: auth.Principal, asked: Asked) -> list[UsableChannel]:
         """Return the channels to try, best first. Raises GatewayError if there is none."""
         live = self.live
+        self.retries.earn()
         if principal.pin is not None:
             await live.catch_up()
             return [routing.pinned(live.snapshot, principal.pin, asked.endpoint)]
         group = principal.user.group
         try:
-            return routing.candidates(live.snapshot, group, asked.model, asked.endpoint, self._rng)
+            return routing.candidates(self._look(principal, asked), group, asked.endpoint)
         except GatewayError:
             if not await live.catch_up():
                 raise
-            return routing.candidates(live.snapshot, group, asked.model, asked.endpoint, self._rng)
+            return routing.candidates(self._look(principal, asked), group, asked.endpoint)
+
+    def _look(self, principal: auth.Principal, asked: Asked) -> routing.Look:
+        live, mode = self.live, self.config.routing.mode
+        now, caller = time.monotonic(), principal.subjects[0]
+        return routing.Look(live.snapshot, live.health, self.rng, now, mode, asked.model, asked.body, caller)
+
+    def attempts(self, candidates: list[UsableChannel], model: str, now: float) -> Attempts:
+        """Return where a request begins with these channels."""
+        return Attempts(candidates, model, self.live.health, self.retries, self.config.routing, now)
+
+    def next_of(self, attempts: Attempts, error: UpstreamError) -> Again:
+        """Return how a request goes on after a failure. Raises the error to answer if it does not."""
+        return attempts.after(error, time.monotonic(), self.rng)
+
+    def note_success(self, chosen: UsableChannel, model: str, first_byte_s: float) -> None:
+        """A channel has served a request."""
+        now, served = time.monotonic(), chosen.model or model
+        self._tell(chosen, self.live.health.succeeded(chosen, served, first_byte_s, now))
+
+    def note_failure(self, chosen: UsableChannel, model: str, error: UpstreamError) -> None:
+        """A channel has failed a request; `error` is without secrets."""
+        served = chosen.model or model
+        notices = self.live.health.failed(chosen, served, error, time.monotonic())
+        if any(notice.what == "key_refused" for notice in notices):
+            self.alarms.refused(chosen, error, error.message)
+        self._tell(chosen, notices)
+
+    def _tell(self, chosen: UsableChannel, notices: list[Notice]) -> None:
+        for what, model, for_s in notices:
+            if what != "key_refused":
+                detail = {"name": chosen.row.name, "model": model or None, "for_s": round(for_s, 1) or None}
+                self.alarms.tell(f"channel_{what}", f"channel:{chosen.row.id}", detail)
 
     async def page(self, route: Route, inbound: Inbound) -> object:
         """Return what a page of ours shows. Raises GatewayError for a wrong key or an unknown model."""
@@ -133,7 +172,8 @@ def make_call(
 
 def without_secrets(text: str, chosen: UsableChannel) -> str:
     """Return a provider's words without the channel's key and the provider's address."""
-    for secret in (chosen.row.key, chosen.row.base_url, urlsplit(chosen.row.base_url).netloc):
+    row = chosen.row
+    for secret in (row.key, *row.keys, row.base_url, urlsplit(row.base_url).netloc):
         if secret:
             text = text.replace(secret, "[...]")
     return text

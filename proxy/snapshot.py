@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ..plugins import Adapter, Channel
@@ -11,31 +11,50 @@ from .errors import GatewayError
 from .limits import Limit
 from .prices.book import EVERYTHING_FREE, PriceBook
 from .pricing import RATIO_ONE, Price
-from .records import DEFAULT_GROUP, ENABLED, ChannelRow
+from .records import DEFAULT_GROUP, ENABLED, ChannelRow, KeyFault, ModelRoute, RouteMode
 
 DEMO_CHANNEL_ID = 0
 
 
 @dataclass(frozen=True, slots=True)
 class UsableChannel:
-    """A channel ready for use: its row, its adapter, and the channel as adapters see it."""
+    """A channel ready for use: its row, its adapter, and the channel as adapters see it, with one key.
+
+    `keys` are the channel with each of its keys that may be used. `model` is what it serves in place of the
+    model asked for, empty for that one.
+    """
 
     row: ChannelRow
     adapter: Adapter
     channel: Channel
+    keys: tuple[Channel, ...]
+    model: str = ""
 
     def upstream_model(self, model: str) -> str:
-        """The provider's name of a model."""
-        return self.row.mapping.get(model, model)
+        """The provider's name of what it serves for a model."""
+        served = self.model or model
+        return self.row.mapping.get(served, served)
+
+    def with_key(self, channel: Channel) -> UsableChannel:
+        """Return the channel with this one of its keys."""
+        return self if channel is self.channel else replace(self, channel=channel)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything routing needs. `problems` says by channel id why a channel is not in use."""
+    """Everything routing needs. `problems` says by channel id why a channel is not in use.
+
+    `by_model` has what offers a model to a group, `stand_ins` what is asked where none of that can serve it.
+    `modes` are those of models that have one of their own; `down` is what only channels without a good key
+    offer.
+    """
 
     generation: int
     usable: Mapping[int, UsableChannel]
     by_model: Mapping[tuple[str, str], tuple[UsableChannel, ...]]
+    stand_ins: Mapping[tuple[str, str], tuple[tuple[UsableChannel, ...], ...]]
+    modes: Mapping[str, RouteMode]
+    down: frozenset[tuple[str, str]]
     problems: Mapping[int, str]
     prices: PriceBook
     group_ratios: Mapping[str, int]
@@ -43,7 +62,8 @@ class Snapshot:
 
     def price(self, model: str, channel: UsableChannel) -> Price:
         """Return what a model costs on a channel. Raises GatewayError if it needs a price and has none."""
-        price = self.prices.find(model, channel.upstream_model(model), channel.adapter.name)
+        served = channel.model or model
+        price = self.prices.find(served, channel.upstream_model(served), channel.adapter.name)
         if price is None:
             raise GatewayError(
                 403,
@@ -60,39 +80,58 @@ class Snapshot:
 
     def models(self, group: str) -> list[str]:
         """Names of the models a group can use."""
-        return sorted(model for (owner, model) in self.by_model if owner == group)
+        return sorted({model for (owner, model) in (*self.by_model, *self.stand_ins) if owner == group})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What administrators have set beside the channels. `refused` are pairs of a channel's id and a key."""
+
+    prices: PriceBook = EVERYTHING_FREE
+    group_ratios: Mapping[str, int] = field(default_factory=dict)
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    routes: Mapping[str, ModelRoute] = field(default_factory=dict)
+    refused: Mapping[tuple[int, str], KeyFault] = field(default_factory=dict)
+
+
+NO_SETTINGS = Settings()
 
 
 def build(
     generation: int,
     rows: Iterable[ChannelRow],
     adapters: Mapping[str, Adapter],
-    prices: PriceBook = EVERYTHING_FREE,
-    group_ratios: Mapping[str, int] = MappingProxyType({}),
-    limits: Mapping[str, Limit] = MappingProxyType({}),
+    settings: Settings = NO_SETTINGS,
 ) -> Snapshot:
     """Build the routing state. A channel that cannot work is left out and reported, never an error.
 
-    Disabled channels are in `usable`, so that an administrator can test them, and in no route.
+    Channels that are disabled, or whose keys were refused, are in `usable`, so that an administrator can test
+    them, and in no route.
     """
     usable: dict[int, UsableChannel] = {}
     routes: dict[tuple[str, str], list[UsableChannel]] = {}
     problems: dict[int, str] = {}
+    down: set[tuple[str, str]] = set()
     for row in rows:
         adapter = adapters.get(row.type)
         if adapter is None:
             problems[row.id] = f"no adapter {row.type!r} is loaded"
             continue
         try:
-            member = usable[row.id] = bound(row, adapter)
+            member = bound(row, adapter)
         except ValueError as exc:
             problems[row.id] = str(exc)
             continue
-        if row.status != ENABLED:
-            continue
-        for group in row.groups:
-            for model in row.models:
-                routes.setdefault((group, model), []).append(member)
+        good = tuple(key for key in member.keys if (row.id, key.key) not in settings.refused)
+        usable[row.id] = replace(member, channel=good[0], keys=good) if good else member
+        if not good:
+            fault = settings.refused[row.id, member.keys[0].key]
+            problems[row.id] = f"its key was refused ({fault.kind}): {fault.reason}"
+        if row.status == ENABLED:
+            offered = [(group, model) for group in row.groups for model in row.models]
+            down.update(offered)
+            for route in offered if good else ():
+                routes.setdefault(route, []).append(usable[row.id])
     by_model = {
         route: tuple(sorted(members, key=lambda member: (-member.row.priority, member.row.id)))
         for route, members in routes.items()
@@ -101,11 +140,44 @@ def build(
         generation,
         MappingProxyType(usable),
         MappingProxyType(by_model),
+        MappingProxyType(_stand_ins(by_model, settings.routes)),
+        MappingProxyType({name: route.mode for name, route in settings.routes.items() if route.mode}),
+        frozenset(down.difference(by_model)),
         MappingProxyType(problems),
-        prices,
-        group_ratios,
-        limits,
+        settings.prices,
+        settings.group_ratios,
+        settings.limits,
     )
+
+
+def chain(model: str, routes: Mapping[str, ModelRoute]) -> tuple[str, ...]:
+    """Return the models that stand in for one, in order, each once, with those that stand in for them."""
+    found: dict[str, None] = {}
+
+    def follow(name: str) -> None:
+        for other in routes[name].fallbacks if name in routes else ():
+            if other != model and other not in found:
+                found[other] = None
+                follow(other)
+
+    follow(model)
+    return tuple(found)
+
+
+def _stand_ins(
+    by_model: Mapping[tuple[str, str], tuple[UsableChannel, ...]], routes: Mapping[str, ModelRoute]
+) -> dict[tuple[str, str], tuple[tuple[UsableChannel, ...], ...]]:
+    found = {}
+    groups = {group for group, _ in by_model}
+    for name in routes:
+        others = chain(name, routes)
+        for group in groups:
+            offered = [(other, by_model[group, other]) for other in others if (group, other) in by_model]
+            if offered:
+                found[group, name] = tuple(
+                    tuple(replace(member, model=other) for member in members) for other, members in offered
+                )
+    return found
 
 
 def bound(row: ChannelRow, adapter: Adapter) -> UsableChannel:
@@ -114,9 +186,10 @@ def bound(row: ChannelRow, adapter: Adapter) -> UsableChannel:
         value = row.options.get(option.name, option.default)
         if option.choices and value not in option.choices:
             raise ValueError(f"{option.name} = {value!r}: expected one of {', '.join(option.choices)}")
-    channel = Channel(row.id, row.name, row.base_url, row.key, row.options)
-    adapter.check(channel)
-    return UsableChannel(row, adapter, channel)
+    keys = tuple(Channel(row.id, row.name, row.base_url, key, row.options) for key in row.keys)
+    for key in keys:
+        adapter.check(key)
+    return UsableChannel(row, adapter, keys[0], keys)
 
 
 def demo_channel(adapter: Adapter) -> ChannelRow:

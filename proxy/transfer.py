@@ -89,8 +89,8 @@ class Transfer:
     __slots__ = (
         "_adapter", "_answer", "_call", "_dropped", "_ended", "_failed", "_filters", "_hooks", "_is_stream",
         "_last", "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle", "_settled",
-        "_size", "_source", "_tail", "_take", "_translator", "_unsent", "cut", "first_byte_at", "meter",
-        "reply", "usage",
+        "_size", "_source", "_tail", "_take", "_translator", "_unsent", "claim", "cut", "first_byte_at",
+        "meter", "reply", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -128,6 +128,8 @@ class Transfer:
         self._failed = False
         self._source: Source | None = None
         self.first_byte_at: float | None = None
+        self.claim: Callable[[], None] | None = None
+        """Called before anything of the answer is sent, where another attempt may be about to do the same."""
         self.meter = meter
         """Sees a stream as it passes by."""
         self.reply = b""
@@ -319,6 +321,8 @@ class Transfer:
         self._send(data)
 
     def _start(self) -> None:
+        if self.claim is not None:
+            self.claim()
         fields = self._fields()
         length = self._response.headers.get("content-length")
         if self._is_stream:
@@ -415,12 +419,16 @@ class Transfer:
     def _reply(self) -> None:
         response = self._whole()
         if not self._is_plain():
+            if self.claim is not None:
+                self.claim()
             self.reply = response.body
             self._at_last(partial(self._answer.send, response.status, response.body, self._fields()))
             return
         self._send_reply(response.status, self._adapter.reply(self._call, response))
 
     def _send_reply(self, status: int, reply: Reply) -> None:
+        if self.claim is not None:
+            self.claim()
         self.usage = reply.usage
         fields = [field for field in self._fields() if field[0] != "content-type"]
         fields.insert(0, ("content-type", reply.content_type))

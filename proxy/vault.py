@@ -38,6 +38,10 @@ class Vault:
         """Keyed hash of a client's key without its `sk-`; the same key gives the same hash."""
         return hashlib.blake2b(key.encode("utf-8", "replace"), key=self._hash_key, digest_size=32).digest()
 
+    def key_hash(self, key: str) -> str:
+        """Keyed hash of a channel's key, by which it can be told again without being kept."""
+        return self.token_hash(f"channel key\0{key}").hex()
+
     def seal(self, text: str, purpose: str) -> bytes:
         """Encrypt. `purpose` must be given again to open, so that sealed values cannot be swapped."""
         nonce = os.urandom(_NONCE_BYTES)

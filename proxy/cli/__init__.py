@@ -23,8 +23,11 @@ from . import (
     ledger,
     limit,
     log,
+    model,
+    moving,
     plugins,
     price,
+    route,
     serve,
     token,
     usage,
@@ -86,8 +89,8 @@ def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in (
-        serve, check, channel, token, user, group, price, limit, code, log, usage, ledger, plugins,
-        conformance,
+        serve, check, channel, model, route, token, user, group, price, limit, code, log, usage, ledger,
+        moving, plugins, conformance,
     ):  # fmt: skip
         module.add_commands(commands)
     return parser, commands

@@ -7,32 +7,32 @@ import asyncio
 import getpass
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any
 
-import orjson
-
 from ...plugins import Endpoint, UpstreamError
+from ..checkups import check_all
 from ..config import Config
 from ..errors import GatewayError
 from ..host import Opened, running
 from ..live import Live
-from ..manage.channels import checked
+from ..manage.channels import checked, synced
 from ..money import show_ratio
-from ..probe import model_names, probe
-from ..records import DISABLED, ENABLED, ChannelRow
+from ..probe import ENDPOINTS, Result, check, model_names, ways
+from ..records import DISABLED, ENABLED, ChannelRow, KeyFault, Times
 from ..routing import pinned
-from ..snapshot import UsableChannel
+from ..snapshot import DEMO_CHANNEL_ID, UsableChannel
 from ..store import StoreError
 from .amounts import ratio
 from .command import Commands, names, on_installation, row_id
 from .output import add_json_option, say_when_live, show
 
-_TEST_BODIES: dict[str, dict[str, Any]] = {
-    "chat/completions": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 16},
-    "embeddings": {"input": ["hi"]},
-}
+_TIMES = {
+    "connect": "to connect", "first-byte": "to the first byte", "idle": "between bytes",
+    "total": "to the end", "hedge": "to the first byte before another channel is asked beside it",
+}  # fmt: skip
 
 
 def add_commands(commands: Commands) -> None:
@@ -65,14 +65,18 @@ def add_commands(commands: Commands) -> None:
         change.add_argument("id", type=row_id)
         change.set_defaults(run=on_installation(_set_status), status=status)
 
-    test = verbs.add_parser("test", help="send a small real request through a channel")
-    test.add_argument("id", type=row_id)
+    test = verbs.add_parser("test", help="send a small real request through a channel, or through all")
+    test.add_argument("id", type=_id_or_all, metavar="ID|all")
     test.add_argument("--model", help="model to ask (default: the channel's first)")
-    test.add_argument("--endpoint", choices=sorted(_TEST_BODIES), default="chat/completions")
+    test.add_argument(
+        "--endpoint", choices=sorted(ENDPOINTS), help="what to ask (default: by the model's name)"
+    )
+    add_json_option(test)
     test.set_defaults(run=lambda config, options: asyncio.run(_test(config, options)))
 
     models = verbs.add_parser("models", help="list the models that a channel's provider has")
     models.add_argument("id", type=row_id)
+    models.add_argument("--sync", action="store_true", help="offer what the provider lists, and no more")
     add_json_option(models)
     models.set_defaults(run=lambda config, options: asyncio.run(_models(config, options)))
 
@@ -99,6 +103,10 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--proxy", metavar="URL", help="http:// or socks5:// proxy on the way to the provider"
     )
+    for name, what in _TIMES.items():
+        parser.add_argument(
+            f"--{name}-s", type=float, metavar="S", help=f"seconds {what}; 0 for the gateway's own limit"
+        )
     parser.add_argument("--option", action="append", metavar="NAME=VALUE", help="setting of the adapter")
 
 
@@ -118,6 +126,8 @@ async def _edit(parts: Opened, options: argparse.Namespace) -> None:
 
 async def _set_status(parts: Opened, options: argparse.Namespace) -> None:
     row = await _find(parts, options.id)
+    if options.status == ENABLED:
+        await parts.store.faults.clear(row.id)
     await parts.store.change_channel(replace(row, status=options.status))
     await say_when_live(parts.store, f"channel {row.id} {options.status}")
 
@@ -128,9 +138,11 @@ async def _remove(parts: Opened, options: argparse.Namespace) -> None:
 
 
 async def _list(parts: Opened, options: argparse.Namespace) -> None:
+    faults = {fault.channel_id: fault for fault in await parts.store.faults.all()}
     rows = [
         {
-            "id": row.id, "name": row.name, "type": row.type, "status": row.status, "priority": row.priority,
+            "id": row.id, "name": row.name, "type": row.type, "status": _state(row, faults),
+            "priority": row.priority,
             "weight": row.weight, "ratio": show_ratio(row.ratio), "groups": row.groups, "models": row.models,
             "mapping": _pairs(row), "base_url": row.base_url,
         }
@@ -141,24 +153,38 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
 
 async def _test(config: Config, options: argparse.Namespace) -> int:
     async with running(config) as (_, relay, live):
-        chosen = _chosen(live, options.id, options.endpoint)
-        model = options.model or next(iter(chosen.row.models), "")
-        if not model:
-            raise StoreError(f"channel {options.id} has no models; name one with --model")
-        body = orjson.dumps({"model": model, **_TEST_BODIES[options.endpoint]})
-        began = time.monotonic()
-        try:
-            status, _ = await probe(relay, chosen, body, options.endpoint)
-        except UpstreamError as exc:
-            failure = f"({exc.kind.value}): {exc.message}"
-            print(f"channel {options.id} model {model}: FAILED after {_ms(began)} ms {failure}")
-            return 1
-        print(f"channel {options.id} model {model}: ok, status {status} after {_ms(began)} ms")
-        return 0
+        usable = [one for one in live.snapshot.usable.values() if one.row.id != DEMO_CHANNEL_ID]
+        if options.id == "all":
+            results = await check_all(relay, usable, options.model or "")
+        else:
+            chosen = _chosen(live, options.id, options.endpoint)
+            model = options.model or chosen.row.models[0]
+            results = [await check(relay, way, model, options.endpoint) for way in ways(chosen)]
+        show([_result(result) for result in results], options.json, "no channels to test")
+        return 1 if any(result.error for result in results) else 0
+
+
+def _state(row: ChannelRow, faults: Mapping[int, KeyFault]) -> str:
+    """Return a channel's status, and whether its key was refused."""
+    fault = faults.get(row.id)
+    return f"{row.status}, key refused ({fault.kind})" if fault is not None else row.status
+
+
+def _result(result: Result) -> dict[str, Any]:
+    return {
+        "channel": result.channel_id,
+        "name": result.name,
+        "key": result.key,
+        "model": result.model,
+        "result": "FAILED" if result.error else "ok",
+        "status": result.status or None,
+        "ms": result.milliseconds,
+        "error": result.error or None,
+    }
 
 
 async def _models(config: Config, options: argparse.Namespace) -> int:
-    async with running(config) as (_, relay, live):
+    async with running(config) as (parts, relay, live):
         chosen = _chosen(live, options.id)
         try:
             found = await model_names(relay, chosen)
@@ -167,6 +193,10 @@ async def _models(config: Config, options: argparse.Namespace) -> int:
             raise StoreError(f"channel {options.id}: no list of models {failure}") from exc
         if found is None:
             raise StoreError(f"channel {options.id}: {chosen.adapter.title} has no list of models to ask for")
+        if options.sync:
+            await parts.store.change_channel(checked(parts.plugins.adapters, synced(chosen.row, found)))
+            await say_when_live(parts.store, f"channel {options.id} offers {len(found)} models")
+            return 0
         offered = {chosen.upstream_model(name): name for name in chosen.row.models}
         rows = [{"model": name, "offered_as": offered.get(name)} for name in found]
         show(rows, options.json, f"channel {options.id}: the provider's list of models is empty")
@@ -178,10 +208,6 @@ def _chosen(live: Live, channel_id: int, endpoint: Endpoint | None = None) -> Us
         return pinned(live.snapshot, channel_id, endpoint)
     except GatewayError as exc:
         raise StoreError(exc.message) from exc
-
-
-def _ms(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)
 
 
 async def _find(parts: Opened, channel_id: int) -> ChannelRow:
@@ -204,8 +230,21 @@ def _changed(row: ChannelRow, options: argparse.Namespace) -> ChannelRow:
         "groups": names(options.groups) or None,
         "proxy": options.proxy,
         "options": _mapping(options.option, "--option"),
+        "times": _times(row.times, options),
     }
     return replace(row, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _times(times: Times, options: argparse.Namespace) -> Times:
+    given = {name: getattr(options, name) for name in (field.name for field in fields(times))}
+    return replace(times, **{name: value or None for name, value in given.items() if value is not None})
+
+
+def _id_or_all(text: str) -> int | str:
+    return text if text == "all" else row_id(text)
+
+
+_id_or_all.__name__ = "id"  # argparse says "invalid id value: 'x'"
 
 
 def _asked(key: str | None) -> str | None:

@@ -40,6 +40,20 @@ class Charge(msgspec.Struct, frozen=True, array_like=True):
     amount: int
 
 
+class Try(msgspec.Struct, frozen=True, array_like=True):
+    """One channel that was asked for a request, and how long it took.
+
+    `outcome` is `ok`, a word of plugins.ErrorKind, `left` where the client did, or `slower` where another
+    channel was asked beside it and was faster; `cost` is the quota which that may have cost us, and which
+    nobody is charged.
+    """
+
+    channel_id: int
+    outcome: str
+    milliseconds: int
+    cost: int = 0
+
+
 class Entry(msgspec.Struct, frozen=True, array_like=True):
     """A row of the ledger and of the call log, which are the same.
 
@@ -47,7 +61,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     `cost` and `charged` are quota; `charged` is less only where the caller's balance ended. `price` names the
     price and its version, the ratios are what it was multiplied by, in millionths. `flags` are words about
     what was odd (`negative_usage`, `usage_twice`, ...). `channel_id` is None where none was asked. `status`
-    is what the client got, 499 where it left before.
+    is what the client got, 499 where it left before. `tries` lists the attempts, if any of them failed.
     """
 
     request_id: str
@@ -77,3 +91,4 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     charges: tuple[Charge, ...] = ()
     group_ratio: int = 1_000_000
     channel_ratio: int = 1_000_000
+    tries: tuple[Try, ...] = ()

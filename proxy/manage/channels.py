@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 from ...plugins import Adapter
@@ -44,6 +44,17 @@ def checked(adapters: Mapping[str, Adapter], row: ChannelRow) -> ChannelRow:
         except ValueError as exc:
             raise Refused("proxy", str(exc)) from exc
     return replace(row, groups=row.groups or (DEFAULT_GROUP,))
+
+
+def synced(row: ChannelRow, found: Sequence[str]) -> ChannelRow:
+    """Return the channel with the models that its provider lists, and its own names for some of these.
+
+    Raises Refused for an empty list, which would leave nothing.
+    """
+    if not found:
+        raise Refused("models", "the provider's list of models is empty")
+    aliases = [name for name in row.models if row.mapping.get(name) in found]
+    return replace(row, models=tuple(dict.fromkeys((*aliases, *found))))
 
 
 def _check_times(times: Times) -> None:

@@ -12,7 +12,6 @@ import msgspec
 
 from .database import Database, Row
 from .request_rows import TEXTS, storable
-from .rollups import By
 
 _MINUTE_MS = 60_000
 _SUMS = {
@@ -53,7 +52,7 @@ class Peak(msgspec.Struct, frozen=True):
 
 
 async def peaks(
-    database: Database, table: str, from_ms: int, to_ms: int, step_s: int, only: Mapping[By, int | str]
+    database: Database, table: str, from_ms: int, to_ms: int, step_s: int, only: Mapping[str, int | str]
 ) -> list[Peak]:
     """Return what channels were asked from `from_ms` on and before `to_ms`, in spans of `step_s`.
 
@@ -64,8 +63,7 @@ async def peaks(
     inner = ", ".join(f"{sql} AS {name}" for name, sql in _SUMS.items())
     outer = ", ".join(f"SUM({name}) AS {name}" for name in _SUMS)
     at_minute, starts = f"at_ms - at_ms % {_MINUTE_MS}", f"at_minute - at_minute % {step_ms}"
-    given: dict[str, object] = {"from_ms": from_ms, "to_ms": to_ms}
-    given |= {str(name): value for name, value in only.items()}
+    given: dict[str, object] = {"from_ms": from_ms, "to_ms": to_ms, **only}
     if "model" in only:
         given["model"] = storable(str(only["model"]), TEXTS["model"])
     rows = await database.all(

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ..ledger.entry import Charge, Counts, Entry
+from ..ledger.entry import Charge, Counts, Entry, Try
 
 _ID = re.compile(r"[0-9a-f]{24}")
 _NAME, _WORD, _PROBLEM = 191, 64, 500
@@ -42,6 +42,7 @@ class _Details(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True)
     channel_ratio: int
     flags: tuple[str, ...] = ()
     charges: tuple[Charge, ...] = ()
+    tries: tuple[Try, ...] = ()
 
 
 _encode = msgspec.json.Encoder().encode
@@ -90,7 +91,7 @@ def values(entry: Entry) -> dict[str, object]:
     if key is None:
         raise ValueError(f"not a request's id: {entry.request_id[:100]!r}")
     flags = tuple(storable(flag, _WORD) for flag in entry.flags)
-    details = _Details(counts, entry.group_ratio, entry.channel_ratio, flags, entry.charges)
+    details = _Details(counts, entry.group_ratio, entry.channel_ratio, flags, entry.charges, entry.tries)
     return {
         "at_ms": key[0],
         "tail": key[1],
@@ -161,4 +162,5 @@ def entry(row: Mapping[str, Any]) -> Entry:
         charges=details.charges,
         group_ratio=details.group_ratio,
         channel_ratio=details.channel_ratio,
+        tries=details.tries,
     )

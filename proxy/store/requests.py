@@ -143,10 +143,11 @@ class Requests:
     async def peaks(self, from_ms: int, to_ms: int, step_s: int, only: Mapping[By, int | str]) -> list[Peak]:
         """Return sums of the log itself, with what its busiest minutes had: see peaks.peaks."""
         months = [m for m in await self._months.all() if month_of(from_ms) <= m <= month_of(to_ms)]
+        named = {str(name): value for name, value in only.items()}
         return [
             peak
             for month in months
-            for peak in await peaks(self._database, table_of(month), from_ms, to_ms, step_s, only)
+            for peak in await peaks(self._database, table_of(month), from_ms, to_ms, step_s, named)
         ]
 
     async def page(self, filters: Filters, before: str | None, limit: int) -> tuple[list[Entry], str | None]:

@@ -14,18 +14,22 @@ from typing import Any
 
 import orjson
 
-from ..records import ChannelRow, Times, Token, User
+from ..records import NO_TIMES, ChannelRow, Times, Token, User
 from ..vault import Vault
 from .accounts import Accounts, State, open_account
 from .bodies import Bodies
 from .changes import StoreError, bump, change, insert
 from .codes import Codes
 from .database import Clash, Database, Row, Transaction, Values
+from .events import Events
+from .faults import Faults
 from .gifts import Invitation, give
+from .imports import Imports
 from .limits import LimitRows
 from .numbers import Numbers
 from .prices import Prices
 from .requests import Requests
+from .routes import Routes
 
 _SEALED_CHANNEL = "channel key"
 _ALIVE_S = 15
@@ -45,7 +49,11 @@ class Store:
         self.limits = LimitRows(database)
         self.bodies = Bodies(database, vault)
         self.numbers = Numbers(database)
+        self.routes = Routes(database)
+        self.faults = Faults(database)
+        self.events = Events(database)
         self._vault = vault
+        self.imports = Imports(database, self._channel_values, self.requests)
 
     # Generation and instances.
 
@@ -54,11 +62,17 @@ class Store:
         row = await self.database.one("SELECT generation FROM state WHERE id = 1")
         return int(row["generation"]) if row else 0
 
-    async def report_instance(self, name: str, generation: int, now: int) -> None:
-        """Say that a gateway runs and which generation it has loaded; forget those long silent."""
-        report = self.database.dialect.upsert("instances", ["id"], replace=["generation", "seen_at"])
+    async def report_instance(self, name: str, generation: int, now: int, health: str = "[]") -> None:
+        """Say that a gateway runs, which generation it has loaded and how its channels fare (JSON).
+
+        Forgets those that have long been silent.
+        """
+        report = self.database.dialect.upsert(
+            "instances", ["id"], replace=["generation", "seen_at", "health"]
+        )
+        row = {"id": name, "generation": generation, "seen_at": now, "health": health}
         async with self.database.transaction() as transaction:
-            await transaction.run(report, {"id": name, "generation": generation, "seen_at": now})
+            await transaction.run(report, row)
             await transaction.run(
                 "DELETE FROM instances WHERE seen_at < :silent", {"silent": now - 10 * _ALIVE_S}
             )
@@ -74,6 +88,13 @@ class Store:
             "SELECT generation FROM instances WHERE seen_at >= :alive", {"alive": now - _ALIVE_S}
         )
         return [int(row["generation"]) for row in rows]
+
+    async def instance_healths(self, now: int) -> list[str]:
+        """How channels fare, as the running gateways have said last."""
+        rows = await self.database.all(
+            "SELECT health FROM instances WHERE seen_at >= :alive", {"alive": now - _ALIVE_S}
+        )
+        return [row["health"] for row in rows]
 
     # Users.
 
@@ -218,6 +239,7 @@ class Store:
 
     async def remove_channel(self, channel_id: int) -> None:
         """Delete a channel."""
+        await self.faults.clear(channel_id)
         await change(
             self.database,
             "DELETE FROM channels WHERE id = :id",
@@ -254,7 +276,7 @@ class Store:
             proxy=secrets["proxy"],
             options=_mapping(secrets["options"]),
             ratio=row["ratio"],
-            times=Times(**orjson.loads(row["times"])),
+            times=_times(row["times"]),
         )
 
 
@@ -308,6 +330,10 @@ def _json(value: object) -> str:
 
 def _texts(text: str) -> tuple[str, ...]:
     return tuple(orjson.loads(text))
+
+
+def _times(text: str) -> Times:
+    return Times(**orjson.loads(text)) if text != "{}" else NO_TIMES
 
 
 def _mapping(value: dict[str, str]) -> Mapping[str, str]:

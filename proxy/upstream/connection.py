@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol, cast
 import httptools
 
 from ...plugins import ErrorKind, UpstreamError, UpstreamResponse
+from ..records import NO_TIMES
 
 MAX_HEAD_BYTES = 64 * 1024
 _CRLF = b"\r\n"
@@ -70,7 +71,8 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_at_boundary", "_complete", "_drained", "_fields", "_has_length", "_head_bytes", "_head_done",
         "_head_told", "_parser", "_pieces", "_receiver", "_status", "_transport", "_write_paused",
-        "active_at", "got_body", "got_bytes", "heard", "origin", "paused", "reusable", "used",
+        "active_at", "began_at", "got_body", "got_bytes", "heard", "origin", "paused", "reusable", "times",
+        "used",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -84,7 +86,8 @@ class Connection(asyncio.Protocol):
         self.reusable = True
         self.used = False
         self.paused = False
-        self.active_at = time.monotonic()
+        self.times = NO_TIMES
+        self.active_at = self.began_at = time.monotonic()
 
     def _reset(self) -> None:
         self._fields: dict[str, str] = {}
@@ -117,7 +120,7 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self._reset()
         self._receiver = receiver
-        self.active_at = time.monotonic()
+        self.active_at = self.began_at = time.monotonic()
         if len(body) < 16 * 1024:
             self._transport.write(data + body)
         else:

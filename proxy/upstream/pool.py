@@ -20,6 +20,7 @@ from python_socks.async_.asyncio import Proxy
 from ...plugins import ErrorKind, UpstreamError, UpstreamRequest
 from .. import headers
 from ..config import Upstream as Settings
+from ..records import NO_TIMES, Times
 from ..tasks import Owner
 from .connection import Connection, Origin, Receiver
 
@@ -65,12 +66,14 @@ class Upstream:
         proxy: str = "",
         fresh: bool = False,
         length: int | None = None,
+        times: Times = NO_TIMES,
     ) -> Connection:
         """Send a request; the receiver gets the answer, the connection is returned for flow control.
 
         For a body that follows in pieces (`request.body` is None), `length` is its size, None if unknown:
-        then the pieces are to be framed as chunks. `fresh` forbids a kept-alive connection. Call `release`
-        when the exchange is over. Raises UpstreamError if no connection can be made.
+        then the pieces are to be framed as chunks. `fresh` forbids a kept-alive connection. `times` go before
+        the pool's own. Call `release` when the exchange is over. Raises UpstreamError if no connection can be
+        made.
         """
         target = parse_url(request.url)
         origin = target.origin._replace(proxy=proxy) if proxy else target.origin
@@ -80,8 +83,9 @@ class Upstream:
             f"{request.method} {target.path} HTTP/1.1", (("host", target.host_field), *fields.items())
         )
         framing = b"transfer-encoding: chunked" if size is None else b"content-length: %d" % size
-        connection = (None if fresh else self._take(origin)) or await self._open(origin)
+        connection = (None if fresh else self._take(origin)) or await self._open(origin, times.connect_s)
         connection.origin = origin
+        connection.times = times
         self._busy.add(connection)
         connection.send(b"%b%b\r\n\r\n" % (head, framing), body, receiver)
         return connection
@@ -103,9 +107,10 @@ class Upstream:
                 return connection
         return None
 
-    async def _open(self, origin: Origin) -> Connection:
+    async def _open(self, origin: Origin, within_s: float | None) -> Connection:
         """Connect, in a task of its own: a request may come here before it has one."""
-        opening = self._owner.start(self._connect(origin), "upstream connection")
+        limit_s = within_s if within_s is not None else self._settings.connect_s
+        opening = self._owner.start(self._connect(origin, limit_s), "upstream connection")
         try:
             return await opening
         except asyncio.CancelledError:
@@ -114,12 +119,12 @@ class Upstream:
                 opening.result().abort()  # made in the very moment in which nobody wanted it any more
             raise
 
-    async def _connect(self, origin: Origin) -> Connection:
+    async def _connect(self, origin: Origin, limit_s: float) -> Connection:
         loop = asyncio.get_running_loop()
         tls = self._tls_context() if origin.scheme == "https" else None
         name = origin.host if tls else None
         try:
-            async with asyncio.timeout(self._settings.connect_s):
+            async with asyncio.timeout(limit_s):
                 if origin.proxy:
                     sock = await Proxy.from_url(origin.proxy).connect(origin.host, origin.port)
                     transport, connection = await loop.create_connection(
@@ -139,6 +144,19 @@ class Upstream:
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
+    def _overdue(self, connection: Connection, now: float) -> str:
+        """Say which time limit an exchange has passed, empty for none."""
+        times, settings = connection.times, self._settings
+        if times.total_s is not None and now - connection.began_at > times.total_s:
+            return f"no end after {times.total_s:g} s"
+        if connection.paused:
+            return ""
+        own, limit = times.first_byte_s, settings.first_byte_s
+        if connection.got_body:
+            own, limit = times.idle_s, settings.idle_s
+        limit = own if own is not None else limit
+        return f"no byte for {limit:g} s" if now - connection.active_at > limit else ""
+
     def _tls_context(self) -> ssl.SSLContext:
         """Made at the first use: reading the system's authorities is a third of a start."""
         if self._tls is None:
@@ -152,9 +170,9 @@ class Upstream:
             if connection.heard:
                 connection.heard = False
                 connection.active_at = now
-            limit = settings.idle_s if connection.got_body else settings.first_byte_s
-            if connection.is_busy and not connection.paused and now - connection.active_at > limit:
-                connection.fail(UpstreamError(ErrorKind.FAULT, f"no byte for {limit:.0f} s", status=504))
+            problem = self._overdue(connection, now) if connection.is_busy else ""
+            if problem:
+                connection.fail(UpstreamError(ErrorKind.FAULT, problem, status=504))
         for origin, idle in list(self._idle.items()):
             kept = []
             for connection in idle:

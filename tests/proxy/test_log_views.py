@@ -2,7 +2,6 @@
 
 import pytest
 from canalgate.proxy.ledger.entry import Counts, Entry
-from canalgate.proxy.store import refused_keys
 from canalgate.proxy.store.bodies import Body
 from canalgate.proxy.store.request_rows import of_short_number, short_number
 from canalgate.proxy.store.requests import Filters
@@ -145,12 +144,3 @@ async def test_a_number_of_a_channel_is_kept_replaced_and_forgotten(store):
     await store.numbers.put(1, None)
     await store.numbers.put(9, None)
     assert await store.numbers.all() == {2: 12}
-
-
-async def test_refused_keys_are_counted_and_forgotten(store):
-    sql = "INSERT INTO key_faults (channel_id, key_hash, kind, reason, at) VALUES (:id, :hash, 'x', '', 1)"
-    async with store.database.transaction() as transaction:
-        await transaction.many(sql, [{"id": 1, "hash": "a"}, {"id": 1, "hash": "b"}, {"id": 2, "hash": "a"}])
-    assert await refused_keys.counts(store.database) == {1: 2, 2: 1}
-    await refused_keys.forget(store.database, 1)
-    assert await refused_keys.counts(store.database) == {2: 1}

@@ -7,8 +7,7 @@ from types import MappingProxyType
 
 from aiohttp.typedefs import Handler
 
-from . import channels, dashboard, logs
-from .importing import Bring, LeftBehind, import_routes
+from . import channels, dashboard, importing, logs
 
 _ID = r"{id:\d{1,17}}"
 
@@ -18,6 +17,7 @@ ROUTES: Mapping[tuple[str, str], Handler] = MappingProxyType({
     ("GET", "/api/channels"): channels.list_page,
     ("GET", "/api/channels/search"): channels.list_page,
     ("POST", "/api/channels/batch_delete"): channels.remove_many,
+    ("POST", "/api/channels/import/oneapi"): importing.import_one_api,
     ("POST", "/api/channel"): channels.add,
     ("GET", f"/api/channel/{_ID}"): channels.get,
     ("PUT", f"/api/channel/{_ID}"): channels.edit,
@@ -28,5 +28,3 @@ ROUTES: Mapping[tuple[str, str], Handler] = MappingProxyType({
     ("GET", "/api/dashboardv2"): dashboard.figures,
 })  # fmt: skip
 """Handlers by method and path."""
-
-__all__ = ["ROUTES", "Bring", "LeftBehind", "import_routes"]

@@ -12,7 +12,6 @@ from aiohttp import web
 from ...errors import GatewayError
 from ...manage.refused import Refused
 from ...records import ChannelRow
-from ...store import refused_keys
 from ...store.rollups import Total
 from ..desk import Desk
 from ..site import DESK
@@ -126,7 +125,7 @@ async def _found(desk: Desk, channel_id: int) -> ChannelRow:
 
 async def _change(desk: Desk, row: ChannelRow) -> None:
     """Save a channel; its keys are tried again, and the change acts before this returns."""
-    await refused_keys.forget(desk.store.database, row.id)
+    await desk.store.faults.clear(row.id)
     await desk.store.change_channel(row)
     await desk.live.catch_up()
 
@@ -134,12 +133,13 @@ async def _change(desk: Desk, row: ChannelRow) -> None:
 async def _remove(desk: Desk, channel_id: int) -> None:
     await desk.store.remove_channel(channel_id)
     await desk.store.numbers.put(channel_id, None)
-    await refused_keys.forget(desk.store.database, channel_id)
+    await desk.store.faults.clear(channel_id)
 
 
 async def _listed(desk: Desk, rows: Iterable[ChannelRow]) -> list[dict[str, object]]:
     store = desk.store
-    numbers, refused = await store.numbers.all(), await refused_keys.counts(store.database)
+    numbers = await store.numbers.all()
+    faults = {(fault.channel_id, fault.key_hash) for fault in await store.faults.all()}
     totals = await store.requests.totals("day", 0, _FOREVER_S, group_by=("channel_id",), over_time=False)
     used = {total.channel_id: total for total in totals}
     return [
@@ -148,7 +148,7 @@ async def _listed(desk: Desk, rows: Iterable[ChannelRow]) -> list[dict[str, obje
             numbers.get(row.id),
             desk.adapters,
             used.get(row.id, Total()),
-            refused=0 < len(row.key.splitlines()) <= refused.get(row.id, 0),
+            refused=all((row.id, desk.vault.key_hash(key)) in faults for key in row.keys),
         )
         for row in rows
     ]

@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+import time
 
 import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
-from ...errors import ConfigError
+from ...importers import SourceError, apply, plan_of
 from ...manage.refused import Refused
-from ..desk import Desk
 from ..site import DESK
 from .asked import answered, body_of
 
 
-class Source(msgspec.Struct, frozen=True):
-    """A body that names a database."""
+class Database(msgspec.Struct, frozen=True):
+    """A body that names a database: in Go's form for MySQL, or a PostgreSQL address."""
 
     dsn: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeftBehind:
-    """A channel that was not brought, and why. Holds no secret."""
-
-    name: str
-    error: str
-
-
-Bring = Callable[[Desk, str], Awaitable[list[LeftBehind]]]
-"""Brings the channels of the database at an address; raises Refused or ConfigError if it cannot be read."""
-
-
-def import_routes(bring: Bring) -> Mapping[tuple[str, str], Handler]:
-    """Return the call, as one more table for `add_dialects`."""
-
-    async def import_channels(request: web.Request) -> web.Response:
-        desk, source = request.app[DESK], await body_of(request, Source)
-        if not source.dsn.strip():
-            raise Refused("dsn", "expected the address of One API's database")
-        try:
-            left = await bring(desk, source.dsn.strip())
-        except ConfigError as exc:
-            raise Refused("dsn", str(exc)) from exc
-        await desk.live.catch_up()
-        return answered([{"name": one.name, "error": one.error} for one in left])
-
-    return {("POST", "/api/channels/import/oneapi"): import_channels}
+async def import_one_api(request: web.Request) -> web.Response:
+    """Bring the channels, and say which were left behind and why. A second time brings what is new."""
+    desk, place = request.app[DESK], (await body_of(request, Database)).dsn.strip()
+    if not place:
+        raise Refused("dsn", "expected the address of One API's database")
+    try:
+        plan = await plan_of("oneapi", place, allow_files=False)
+    except SourceError as exc:
+        raise Refused("dsn", str(exc)) from exc
+    report = await apply(desk.store, desk.vault, desk.adapters, plan.channels_only(), int(time.time()))
+    await desk.live.catch_up()
+    return answered([{"name": one.what, "error": one.why} for one in report.left_out])

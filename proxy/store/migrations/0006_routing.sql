@@ -28,3 +28,6 @@ CREATE TABLE events (
     subject VARCHAR(191) NOT NULL,
     detail {text} NOT NULL
 );
+
+-- How the channels fare of each gateway that runs: JSON, so that a command can say why one is not asked.
+ALTER TABLE instances ADD COLUMN health {text};
