@@ -24,6 +24,7 @@ from .answer import Answer
 from .asked import Asked, read_request
 from .asking import Asking
 from .bill import Bill
+from .bodies import beginning
 from .endpoints import Route
 from .errors import GatewayError, bad_body, from_upstream, internal
 from .events import error_event
@@ -46,8 +47,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_asking", "_bill", "_kept", "_on_ended", "_replay", "_route", "_stall_timer", "_task", "answer",
-        "ended", "inbound", "reader", "record", "relay",
+        "_asked", "_asking", "_bill", "_kept", "_on_ended", "_replay", "_route", "_stall_timer", "_task",
+        "answer", "ended", "inbound", "reader", "record", "relay",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +65,7 @@ class Exchange:
         self.inbound = inbound
         self.reader = reader
         self._on_ended = on_ended
+        self._asked: Asked | None = None
         self._asking: Asking | None = None
         self._bill: Bill | None = None
         self._kept: Kept | None = None
@@ -101,6 +103,9 @@ class Exchange:
                 await send(draft.answer, self.answer)
                 self._end()
                 return
+            self._asked = asked
+            if relay.bodies is not None and relay.bodies.keep_all:
+                record.asked = beginning(asked)
             if relay.replays is not None and await self._replayed(relay.replays, asked, principal):
                 return
             channels = await relay.choose(principal, asked)
@@ -271,6 +276,8 @@ class Exchange:
         record, answer = self.record, self.answer
         record.status, record.bytes_sent = answer.status, answer.bytes_sent
         self._account()
+        if self.relay.bodies is not None:
+            self.relay.bodies.note(record, self._asked, self._transfer)
         if self._kept is not None:
             self._kept.close()
         if self._asking is not None:

@@ -24,10 +24,13 @@ from ..plugins.manager import PluginManager
 from . import systemd
 from .access_log import AccessLog
 from .account_pages import AccountPages
+from .admin import aiproxy
 from .admin.desk import Desk
+from .admin.dialects import add_dialects
 from .admin.site import make_site
 from .alarms import Alarms
 from .bill import Billing
+from .bodies import BodyLog
 from .checkups import Checkups
 from .config import Config
 from .credentials import Credentials
@@ -132,6 +135,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             parts.plugins.adapters,
             config.prices,
             demo=config.demo.enabled,
+            admin_key=config.admin.key,
             eject_after=config.routing.eject_after,
         ) as live,
         Upkeep(parts.store),
@@ -142,6 +146,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
         Alarms(parts.store, parts.vault, upstream, config.events.webhook) as alarms,
         AccessLog(parts.plugins.hooks) as access_log,
         Replays(parts.store) as replays,
+        BodyLog(parts.store.bodies, config.log.keep_bodies_s, keep_all=config.log.keep_all_bodies) as bodies,
     ):
         pages = AccountPages(parts.store.requests, parts.store.accounts, ledger.pending)
         hooks = parts.plugins.hooks
@@ -156,6 +161,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             pages,
             alarms,
             replays if config.ledger.idempotent_answers else None,
+            bodies if config.log.keep_bodies_s else None,
         )
         async with relay, Checkups(relay, config.routing.test_every_s):
             yield parts, relay, live
@@ -163,7 +169,9 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
 
 def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
     """Return the pages of administrators."""
-    return make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
+    site = make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
+    add_dialects(site, aiproxy.ROUTES, {})
+    return site
 
 
 async def first_start(parts: Opened) -> FirstStart | None:

@@ -19,6 +19,7 @@ from .alarms import Alarms
 from .asked import Asked
 from .attempts import Again, Attempts, RetryBudget
 from .bill import Billing
+from .bodies import BodyLog
 from .config import Config
 from .credentials import Credentials
 from .endpoints import Route
@@ -49,6 +50,7 @@ class Relay:
         account_pages: AccountPages,
         alarms: Alarms,
         replays: Replays | None = None,
+        bodies: BodyLog | None = None,
     ) -> None:
         self.config = config
         self.live = live
@@ -60,6 +62,7 @@ class Relay:
         self.account_pages = account_pages
         self.alarms = alarms
         self.replays = replays
+        self.bodies = bodies
         self.retries = RetryBudget(config.routing.retry_share)
         self.heartbeats = Heartbeats(config.server)
         self.keeper = Keeper(config.server)
@@ -83,6 +86,7 @@ class Relay:
         """Return who asks. Raises GatewayError 401 or 403."""
         key = auth.client_key(inbound.headers)
         principal = self.live.known(key) or await self.live.find(key)
+        principal = auth.steered(principal, inbound.headers)
         auth.admit(principal, inbound.address, time.time())
         return principal
 

@@ -50,6 +50,12 @@ def said(error: GatewayError) -> web.Response:
     )
 
 
+def enveloped(error: GatewayError) -> web.Response:
+    """Return an error as One API and AI Proxy say it."""
+    body = {"success": False, "message": error.message}
+    return web.json_response(body, status=error.status, headers=error.headers)
+
+
 def as_gateway_error(exc: Exception) -> GatewayError:
     """Turn what a change may raise into what its caller is told."""
     if isinstance(exc, GatewayError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -80,7 +81,8 @@ class FullLane:
             await pages.cleanup()
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        return web.Request(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        loop, most = asyncio.get_running_loop(), self._config.server.max_body_bytes
+        return web.Request(message, payload, protocol, writer, task, loop, client_max_size=most)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         transport, connection = request.transport, request.protocol
@@ -92,7 +94,7 @@ class FullLane:
         if isinstance(request, web.Request):
             pages = await self._pages_of(request)
             if pages is not None:
-                return await pages._handle(request)
+                return await pages._handle(_cleaned(request))
         answer = Answer(
             transport,
             new_request_id(),
@@ -153,6 +155,15 @@ class FullLane:
 
         serve = Rejoin if route.page == "stream" else Exchange
         return serve(self._relay, route, inbound, reader, answer, on_ended), ended
+
+
+def _cleaned(request: web.Request) -> web.Request:
+    """Return the request with single slashes in its path: addresses are joined carelessly."""
+    path = request.rel_url.raw_path
+    if "//" not in path:
+        return request
+    url = request.rel_url.with_path(re.sub("/{2,}", "/", path), encoded=True, keep_query=True)
+    return request.clone(rel_url=url)
 
 
 def _warn_of_hidden(pages: web.Application) -> None:

@@ -17,6 +17,7 @@ import orjson
 from ..records import NO_TIMES, ChannelRow, Times, Token, User
 from ..vault import Vault
 from .accounts import Accounts, open_account
+from .bodies import Bodies
 from .changes import StoreError, bump, change, insert
 from .codes import Codes
 from .database import Clash, Database, Row, Transaction, Values
@@ -25,6 +26,7 @@ from .faults import Faults
 from .gifts import Invitation, give
 from .imports import Imports
 from .limits import LimitRows
+from .numbers import Numbers
 from .prices import Prices
 from .requests import Requests
 from .routes import Routes
@@ -49,6 +51,8 @@ class Store:
         self.requests = Requests(database, keep_days)
         self.prices = Prices(database)
         self.limits = LimitRows(database)
+        self.bodies = Bodies(database, vault)
+        self.numbers = Numbers(database)
         self.routes = Routes(database)
         self.faults = Faults(database)
         self.events = Events(database)
