@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS = {
     # Values and small tools.
     "errors": 0, "money": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
-    "config": 1, "vault": 1, "snapshot": 4, "answer": 1, "inbound": 1, "endpoints": 1,
+    "config": 1, "other_names": 0, "vault": 1, "snapshot": 4, "answer": 1, "inbound": 1, "endpoints": 1,
     "chain": 1, "events": 1,
 # Money: what a request used and cost, and what may be spent.
     "ledger": 0, "ledger.entry": 0, "ledger.book": 1, "ledger.journal": 0, "ledger.importer": 8,
