@@ -23,6 +23,7 @@ from . import (
     ledger,
     limit,
     log,
+    moving,
     plugins,
     price,
     serve,
@@ -87,7 +88,7 @@ def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in (
         serve, check, channel, token, user, group, price, limit, code, log, usage, ledger, plugins,
-        conformance,
+        moving, conformance,
     ):  # fmt: skip
         module.add_commands(commands)
     return parser, commands

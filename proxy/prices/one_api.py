@@ -48,14 +48,16 @@ def read_ratios(text: str) -> tuple[dict[str, Price], dict[str, int]]:
     The text is a JSON object with ModelRatio, CompletionRatio and GroupRatio, each an object or the JSON of
     one; or the answer of One API's /api/option; or an object of models' ratios alone.
     """
-    tables = {name: _ratios(name, value) for name, value in _options(_json("the file", text)).items()}
-    completions = tables.get("CompletionRatio", {})
-    prices = {
-        model: _price(model, ratio, completions) for model, ratio in tables.get("ModelRatio", {}).items()
-    }
+    tables = {name: read_table(name, value) for name, value in _options(_json("the file", text)).items()}
+    prices = prices_of(tables.get("ModelRatio", {}), tables.get("CompletionRatio", {}))
     return prices, {
         name: math.ceil(ratio * RATIO_ONE) for name, ratio in tables.get("GroupRatio", {}).items()
     }
+
+
+def prices_of(ratios: Mapping[str, Fraction], completions: Mapping[str, Fraction]) -> dict[str, Price]:
+    """Return the prices of models with these ratios; one of completions not stated goes by the name."""
+    return {model: _price(model, ratio, completions) for model, ratio in ratios.items()}
 
 
 def _price(model: str, ratio: Fraction, completions: Mapping[str, Fraction]) -> Price:
@@ -81,7 +83,8 @@ def _options(data: Any) -> dict[str, Any]:
     return found or {"ModelRatio": data}
 
 
-def _ratios(name: str, value: Any) -> dict[str, Fraction]:
+def read_table(name: str, value: Any) -> dict[str, Fraction]:
+    """Return the ratios of an option, an object or its JSON. Raises ValueError naming the option."""
     if isinstance(value, str):
         value = _json(name, value)
     if not isinstance(value, dict):

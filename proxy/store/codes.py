@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ..records import DISABLED, ENABLED
 from .accounts import MOST, credit
@@ -53,7 +53,7 @@ class Codes:
             await transaction.many(
                 "INSERT INTO codes (code_hash, name, quota, status, created_at, expires_at)"
                 " VALUES (:code_hash, :name, :quota, :status, :created_at, :expires_at)",
-                [{**row, "code_hash": _hash(code)} for code in codes],
+                [{**row, "code_hash": code_hash(code)} for code in codes],
             )
         return codes
 
@@ -78,23 +78,23 @@ class Codes:
 
         `idem` is an idempotency key: with it, the same user and code again is no error and adds nothing.
         """
-        code_hash = _hash(code.strip())
+        hashed = code_hash(code)
 
         async def work(transaction: Transaction) -> str:
-            return str(await _redeem(transaction, code_hash, user_id, now))
+            return str(await _redeem(transaction, hashed, user_id, now))
 
         scope = f"redeem:{user_id}"
-        return int(await once(self._database, scope, idem, code_hash.hex(), now, work))
+        return int(await once(self._database, scope, idem, hashed.hex(), now, work))
 
 
-async def _redeem(transaction: Transaction, code_hash: bytes, user_id: int, now: int) -> int:
+async def _redeem(transaction: Transaction, hashed: bytes, user_id: int, now: int) -> int:
     taken = await transaction.run(
         "UPDATE codes SET status = :used, redeemed_at = :now, redeemed_by = :user_id"
         " WHERE code_hash = :code_hash AND status = :enabled AND (expires_at IS NULL OR expires_at > :now)",
-        {"used": USED, "now": now, "user_id": user_id, "code_hash": code_hash, "enabled": ENABLED},
+        {"used": USED, "now": now, "user_id": user_id, "code_hash": hashed, "enabled": ENABLED},
     )
     row = await transaction.one(
-        "SELECT id, name, quota, status FROM codes WHERE code_hash = :code_hash", {"code_hash": code_hash}
+        "SELECT id, name, quota, status FROM codes WHERE code_hash = :code_hash", {"code_hash": hashed}
     )
     if row is None:
         raise StoreError("there is no such code")
@@ -108,6 +108,14 @@ async def _redeem(transaction: Transaction, code_hash: bytes, user_id: int, now:
     return quota
 
 
-def _hash(code: str) -> bytes:
+def columns(code: Code, text: str) -> dict[str, object]:
+    """Return what is kept of a code whose text is known, without its number."""
+    row = asdict(code)
+    del row["id"]
+    return {"code_hash": code_hash(text), **row}
+
+
+def code_hash(code: str) -> bytes:
+    """Return what is kept of a code."""
     # Codes are random and long, so a hash without a key tells nothing.
-    return hashlib.sha256(code.encode(errors="replace")).digest()
+    return hashlib.sha256(code.strip().encode(errors="replace")).digest()

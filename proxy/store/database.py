@@ -60,6 +60,13 @@ class Dialect(ABC):
         Without either, a row that is there stays as it is, and `Transaction.run` returns 0 for it, else 1.
         """
 
+    def after_ids(self, table: str) -> str:
+        """Return the query to make after rows came with an `{id}` of their own, so that none clashes.
+
+        Empty where the database sees to it.
+        """
+        return ""
+
 
 class Transaction(ABC):
     """Statements that happen together or not at all. After one that fails, leave the block."""

@@ -175,12 +175,12 @@ class MySqlDatabase(ServerDatabase):
 
 
 @asynccontextmanager
-async def open_mysql(address: Address) -> AsyncIterator[MySqlDatabase]:
-    """Open a database; the first connection is made with the first statement."""
+async def open_mysql(address: Address, *, to_read: bool = False) -> AsyncIterator[MySqlDatabase]:
+    """Open a database; the first connection is made with the first statement. `to_read`: never to write."""
 
     async def connect() -> Link:
         try:
-            return MySqlLink(await _connected(address))
+            return MySqlLink(await _connected(address, to_read))
         except (asyncmy.MySQLError, OSError) as exc:
             raise Unavailable(str(exc.args[-1]) if exc.args else type(exc).__name__) from exc
 
@@ -191,7 +191,7 @@ async def open_mysql(address: Address) -> AsyncIterator[MySqlDatabase]:
         await database.close()
 
 
-async def _connected(address: Address) -> asyncmy.Connection:
+async def _connected(address: Address, to_read: bool) -> asyncmy.Connection:
     options: dict[str, Any] = {"ssl": address.tls_context() or None}
     connection = await asyncmy.connect(
         host=address.host,
@@ -210,6 +210,8 @@ async def _connected(address: Address) -> asyncmy.Connection:
     try:
         async with connection.cursor() as cursor:
             await cursor.execute(_SESSION)
+            if to_read:
+                await cursor.execute("SET SESSION TRANSACTION READ ONLY")
     except BaseException:
         connection.close()
         raise

@@ -40,6 +40,11 @@ class PostgresDialect(Dialect):
     ) -> str:
         return on_conflict(table, keys, replace, add)
 
+    def after_ids(self, table: str) -> str:
+        sequence = f"pg_get_serial_sequence('{table}', 'id')"
+        last = f"COALESCE(pg_sequence_last_value({sequence}::regclass), 1)"
+        return f"SELECT setval({sequence}, GREATEST(COALESCE(MAX(id), 1), {last})) AS last_id FROM {table}"
+
 
 class PostgresLink(Link):
     """A connection to PostgreSQL."""
@@ -120,12 +125,12 @@ class PostgresDatabase(ServerDatabase):
 
 
 @asynccontextmanager
-async def open_postgres(address: Address) -> AsyncIterator[PostgresDatabase]:
-    """Open a database; the first connection is made with the first statement."""
+async def open_postgres(address: Address, *, to_read: bool = False) -> AsyncIterator[PostgresDatabase]:
+    """Open a database; the first connection is made with the first statement. `to_read`: never to write."""
 
     async def connect() -> Link:
         try:
-            return PostgresLink(await _connected(address))
+            return PostgresLink(await _connected(address, to_read))
         except _ERRORS as exc:
             raise Unavailable(str(exc.args[-1]) if exc.args else type(exc).__name__) from exc
 
@@ -136,7 +141,7 @@ async def open_postgres(address: Address) -> AsyncIterator[PostgresDatabase]:
         await database.close()
 
 
-async def _connected(address: Address) -> asyncpg.Connection:
+async def _connected(address: Address, to_read: bool) -> asyncpg.Connection:
     connection = await asyncpg.connect(
         host=address.host,
         port=address.port,
@@ -144,7 +149,10 @@ async def _connected(address: Address) -> asyncpg.Connection:
         password=address.password,
         database=address.name,
         ssl=address.tls_context(),
-        server_settings={"application_name": "canalgate"},
+        server_settings={
+            "application_name": "canalgate",
+            **({"default_transaction_read_only": "on"} if to_read else {}),
+        },
     )
     try:
         await connection.set_type_codec(

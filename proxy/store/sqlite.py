@@ -129,6 +129,22 @@ async def open_sqlite(path: Path) -> AsyncIterator[SqliteDatabase]:
 
 
 @asynccontextmanager
+async def open_sqlite_to_read(path: Path) -> AsyncIterator[SqliteDatabase]:
+    """Open another program's file by its whole path, to read; broken text in it is mended."""
+    connection = aiosqlite.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+    with _mapped():
+        await connection
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.text_factory = lambda data: data.decode("utf-8", "replace")
+        with _mapped():
+            await connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        yield SqliteDatabase(str(path), connection, connection)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
 async def _connected(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     connection = aiosqlite.connect(path, isolation_level=None)
     with _mapped():

@@ -21,6 +21,7 @@ from .changes import StoreError, bump, change, insert
 from .codes import Codes
 from .database import Clash, Database, Row, Transaction, Values
 from .gifts import Invitation, give
+from .imports import Imports
 from .limits import LimitRows
 from .prices import Prices
 from .requests import Requests
@@ -42,6 +43,7 @@ class Store:
         self.prices = Prices(database)
         self.limits = LimitRows(database)
         self._vault = vault
+        self.imports = Imports(database, self._channel_values, self.requests)
 
     # Generation and instances.
 

@@ -28,7 +28,7 @@ FLOORS = {
     # The store: the databases, what they have in common, statements by area.
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
     "store.named": 1, "store.sqlite": 2, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
-    "store.store": 5, "store.open": 6,
+    "store.store": 5, "store.open": 6, "store.source": 3, "store.imports": 4,
     "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
     "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 6,
     "store.prices": 2, "store.limits": 2, "store": 7, "upstream.pool": 3, "pages": 5, "playback": 3,
@@ -42,6 +42,11 @@ FLOORS = {
     "conformance.answers": 4, "conformance.requests": 4, "conformance.contract": 4, "conformance.local": 4,
     "conformance.failures": 5, "conformance.rough": 5, "conformance.endurance": 5, "conformance.kit": 6,
     "conformance.loopback": 6,
+    # Moving in from other gateways.
+    "importers.values": 1, "importers.types": 1, "importers.special": 1, "importers.litellm_providers": 2,
+    "importers.plan": 5, "importers.one_api_prices": 6, "importers.one_api_channels": 6,
+    "importers.report": 6, "importers.one_api": 9, "importers.ai_proxy": 9, "importers.litellm": 9,
+    "importers.review": 11, "importers.apply": 12, "importers.history": 9, "importers.verify": 12, "importers": 13,
     # A request, the server, the process.
     "manage": 0, "manage.refused": 8, "manage.channels": 9,
     "admin": 0, "admin.desk": 12, "admin.site": 13,
@@ -53,6 +58,7 @@ FLOORS = {
     "cli.plugins": 18, "cli.channel": 18, "cli.check": 18, "cli.conformance": 18, "cli.serve": 18,
     "cli.token": 18, "cli.user": 18, "cli.named": 17, "cli.log": 18, "cli.usage": 18,
     "cli.price": 18, "cli.group": 18, "cli.limit": 18, "cli.code": 18, "cli.ledger": 18,
+    "cli.moving": 18,
     "cli": 19,
 }  # fmt: skip
 """Floor of each module of proxy. A module imports only from floors below its own."""
