@@ -86,9 +86,14 @@ def admit_model(principal: Principal, model: str) -> None:
         )
 
 
+def is_trusted(peer: str, trusted: Sequence[str]) -> bool:
+    """Whether what this peer says of its clients is believed."""
+    return bool(trusted) and _is_in(peer, tuple(trusted))
+
+
 def client_address(peer: str, forwarded: str, trusted: Sequence[str]) -> str:
     """Return the client's address: the last one in X-Forwarded-For that is no trusted proxy's."""
-    if not trusted or not _is_in(peer, tuple(trusted)):
+    if not is_trusted(peer, trusted):
         return peer
     for hop in reversed([hop.strip() for hop in forwarded.split(",") if hop.strip()]):
         if not _is_address(hop):

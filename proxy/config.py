@@ -107,10 +107,13 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Admin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The pages of administrators. `key` is empty for none; it may do what the root user may.
 
-    `root_token` and `root_access_token` are the root user's at the first start, empty for some that are made.
+    `setup_secret` sets the root user's password, once; empty for one that the first start makes and shows.
+    `root_token` and `root_access_token` are the root user's at the first start, empty for one that is made and
+    for none.
     """
 
     key: str = ""
+    setup_secret: str = ""
     root_token: str = ""
     root_access_token: str = ""
 
@@ -246,6 +249,7 @@ def _merged(table: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict
 
 T = TypeVar("T")
 
+_LEAST_SECRET = 12
 _PUBLIC_DATA = "data.dir"
 
 _REMEDIES = (
@@ -324,10 +328,12 @@ def check(config: Config) -> None:
         except ValueError as exc:
             raise ConfigError(f"quota.{name} = {exc}") from None
     for name in ("root_token", "root_access_token"):
-        if not re.fullmatch(r"[!-~]{0,191}", getattr(config.admin, name)):
-            raise ConfigError(f"admin.{name}: expected at most 191 characters without blanks")
+        if not re.fullmatch(r"|[!-~]{8,191}", getattr(config.admin, name)):
+            raise ConfigError(f"admin.{name}: expected 8 to 191 characters without blanks")
     if upstream.ca_file and not Path(upstream.ca_file).is_file():
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
+    if config.admin.setup_secret and len(config.admin.setup_secret) < _LEAST_SECRET:
+        raise ConfigError(f"admin.setup_secret: expected at least {_LEAST_SECRET} characters")
     if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):
         raise ConfigError(
             "data.secret_key: expected 64 hexadecimal digits; make some with `openssl rand -hex 32`"

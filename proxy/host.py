@@ -41,7 +41,7 @@ from .replays import Replays
 from .snapshot import Snapshot
 from .store import Store, StoreError, open_store
 from .upstream import Upstream
-from .vault import Vault, hash_password, new_password, new_token_key, open_vault
+from .vault import TOKEN_PREFIX, Vault, is_awaiting_setup, new_password, new_token_key, open_vault
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +52,13 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 @dataclass(frozen=True, slots=True)
 class FirstStart:
-    """What is made once, when there are no users yet, and shown once."""
+    """What is made once, when there are no users yet, and shown once.
 
-    password: str
+    `setup_secret` sets the root user's password. Either is empty where it is a setting, which nobody needs to
+    be shown.
+    """
+
+    setup_secret: str
     token_key: str
 
 
@@ -154,17 +158,24 @@ def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
 
 async def first_start(parts: Opened) -> FirstStart | None:
     """Make the root user and a token if there are no users; None if there are."""
-    if await parts.store.users():
+    given = parts.config.admin.setup_secret
+    root = await parts.store.user(ROOT_NAME)
+    if root is not None and given and is_awaiting_setup(root.password_hash):
+        await parts.store.set_password(root, parts.vault.setup_hash(given))
+    if root is not None or await parts.store.users():
         return None
-    password, key = new_password(), new_token_key()
-    now = int(time.time())
-    hashed = await asyncio.to_thread(hash_password, password)
+    admin, secret = parts.config.admin, given or new_password()
+    key = admin.root_token.removeprefix(TOKEN_PREFIX) or new_token_key()
+    now, hashed = int(time.time()), parts.vault.setup_hash(secret)
     try:
         root = await parts.store.add_user(User(0, ROOT_NAME, ROLE_ROOT, DEFAULT_GROUP, ENABLED, now, hashed))
     except StoreError:
         return None  # another gateway on the same database was first
     await parts.store.add_token(make_token(parts.vault, root, "first", key, now))
-    return FirstStart(password, key)
+    if admin.root_access_token:
+        access = parts.vault.token_hash(admin.root_access_token)
+        await parts.store.sessions.set_access_token(root.id, access, now)
+    return FirstStart("" if given else secret, "" if admin.root_token else key)
 
 
 def make_token(vault: Vault, user: User, name: str, key: str, now: int) -> Token:

@@ -148,7 +148,10 @@ AI_PROXY: Mapping[str, Meaning] = {
 }
 """Names of AI Proxy that One API has not."""
 
-OWN: Mapping[str, Meaning] = {"CANALGATE_ADMIN_KEY": _here("the key of administrators", "admin.key")}
+OWN: Mapping[str, Meaning] = {
+    "CANALGATE_ADMIN_KEY": _here("the key of administrators", "admin.key"),
+    "CANALGATE_SETUP_SECRET": _here("with which root's password is set, once", "admin.setup_secret"),
+}
 """Short names of our own."""
 
 NAMES: Mapping[str, Meaning] = {**ONE_API, **AI_PROXY, **OWN}

@@ -10,11 +10,10 @@ from aiohttp.typedefs import Handler
 from ..errors import GatewayError, database_away, internal
 from ..manage.refused import Refused
 from ..store import StoreError, Unavailable
+from .desk import DESK as DESK
 from .desk import Desk
 
 log = logging.getLogger(__name__)
-
-DESK = web.AppKey("desk", Desk)
 
 
 def make_site(desk: Desk) -> web.Application:

@@ -131,7 +131,8 @@ async def _password(parts: Opened, options: argparse.Namespace) -> None:
     user = await _find(parts, options.name)
     password = new_password()
     hashed = await asyncio.to_thread(hash_password, password)
-    await parts.store.change_user(replace(user, password_hash=hashed))
+    if not await parts.store.set_password(user, hashed):
+        raise StoreError(f"the password of {user.name} has just been changed; try again")
     print(f"password: {password}")
     await say_when_live(parts.store, f"user {user.name} changed")
 

@@ -25,6 +25,8 @@ from .imports import Imports
 from .limits import LimitRows
 from .prices import Prices
 from .requests import Requests
+from .sessions import Sessions, close_all
+from .trail import Trail
 
 _SEALED_CHANNEL = "channel key"
 _ALIVE_S = 15
@@ -42,6 +44,8 @@ class Store:
         self.requests = Requests(database, keep_days)
         self.prices = Prices(database)
         self.limits = LimitRows(database)
+        self.sessions = Sessions(database)
+        self.trail = Trail(database)
         self._vault = vault
         self.imports = Imports(database, self._channel_values, self.requests)
 
@@ -86,6 +90,11 @@ class Store:
         row = await self.database.one("SELECT * FROM users WHERE name = :name", {"name": name})
         return _user(row, await self.accounts.states([user_account(row["id"])])) if row else None
 
+    async def user_by_id(self, user_id: int) -> User | None:
+        """Find a user by id."""
+        row = await self.database.one("SELECT * FROM users WHERE id = :id", {"id": user_id})
+        return _user(row, await self.accounts.states([user_account(user_id)])) if row else None
+
     async def add_user(
         self, user: User, quota: int | None = None, invitation: Invitation | None = None
     ) -> User:
@@ -106,17 +115,25 @@ class Store:
         return replace(user, id=new, limited=quota is not None)
 
     async def change_user(self, user: User) -> None:
-        """Save a user's role, group, status and password."""
+        """Save a user's role, group and status."""
         await change(
             self.database,
-            "UPDATE users SET role = :role, user_group = :user_group, status = :status,"
-            " password_hash = :password_hash WHERE id = :id",
-            {
-                "id": user.id, "role": user.role, "user_group": user.group, "status": user.status,
-                "password_hash": user.password_hash,
-            },
+            "UPDATE users SET role = :role, user_group = :user_group, status = :status WHERE id = :id",
+            {"id": user.id, "role": user.role, "user_group": user.group, "status": user.status},
             f"there is no user {user.name!r}",
-        )  # fmt: skip
+        )
+
+    async def set_password(self, user: User, password_hash: str) -> bool:
+        """Change a user's password and end their sessions; False if it is not the one they have any more."""
+        async with self.database.transaction() as transaction:
+            await bump(transaction)
+            done = await transaction.run(
+                "UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :was",
+                {"id": user.id, "new": password_hash, "was": user.password_hash},
+            )
+            if done:
+                await close_all(transaction, user.id)
+            return bool(done)
 
     # Tokens.
 

@@ -31,7 +31,8 @@ FLOORS = {
     "store.store": 5, "store.open": 6, "store.source": 3, "store.imports": 4,
     "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
     "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 6,
-    "store.prices": 2, "store.limits": 2, "store": 7, "upstream.pool": 3, "pages": 5, "playback": 3,
+    "store.prices": 2, "store.limits": 2, "store.sessions": 1, "store.trail": 1,
+    "store": 7, "upstream.pool": 3, "pages": 5, "playback": 3,
     "upstream.whole": 4, "live": 8, "access_log": 5,
     "upstream": 5, "credentials": 6, "upload": 6, "batches": 6,
     # The conformance kit.
@@ -49,7 +50,8 @@ FLOORS = {
     "importers.review": 11, "importers.apply": 12, "importers.history": 9, "importers.verify": 12, "importers": 13,
     # A request, the server, the process.
     "manage": 0, "manage.refused": 8, "manage.channels": 9,
-    "admin": 0, "admin.desk": 12, "admin.site": 13,
+    "admin": 0, "admin.door": 11, "admin.desk": 12, "admin.sessions": 13, "admin.actors": 14,
+    "admin.site": 15,
     "replays": 8, "relay": 11, "probe": 12, "exchange": 12, "lanes.fast": 13, "lanes.full": 13, "lanes": 14,
     "front": 15,
     "host": 16,

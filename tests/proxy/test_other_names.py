@@ -40,7 +40,7 @@ def setting_of(config, path):
         ("LOG_STORAGE_HOURS", "-1", "ledger.keep_days", 400),
         ("ADMIN_KEY", "secret", "admin.key", "secret"),
         ("CANALGATE_ADMIN_KEY", "secret", "admin.key", "secret"),
-        ("INITIAL_ROOT_TOKEN", "sk-mine", "admin.root_token", "sk-mine"),
+        ("INITIAL_ROOT_TOKEN", "sk-mine-own", "admin.root_token", "sk-mine-own"),
         ("INITIAL_ROOT_ACCESS_TOKEN", "a" * 32, "admin.root_access_token", "a" * 32),
     ],
 )
@@ -59,6 +59,7 @@ def test_a_name_that_has_a_setting_becomes_it(tmp_path, name, text, setting, val
         ({"RELAY_TIMEOUT": "soon"}, "RELAY_TIMEOUT='soon': expected a number"),
         ({"LOG_STORAGE_HOURS": "a week"}, "LOG_STORAGE_HOURS='a week': expected a whole number of hours"),
         ({"INITIAL_ROOT_TOKEN": "two words"}, "admin.root_token: expected"),
+        ({"INITIAL_ROOT_TOKEN": "short"}, "admin.root_token: expected"),
         ({"INITIAL_ROOT_ACCESS_TOKEN": "x" * 192}, "admin.root_access_token: expected"),
     ],
 )
@@ -114,7 +115,7 @@ def test_check_tells_of_every_name_that_is_set_and_of_no_value(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     for name, text in (
         ("CANALGATE_DATA__DIR", str(tmp_path)), ("REDIS_CONN_STRING", "redis://hidden"), ("PORT", "3999"),
-        ("RELAY_PROXY", "http://hidden:1"), ("INITIAL_ROOT_TOKEN", "hidden"), ("ADMIN_KEY", "hidden"),
+        ("RELAY_PROXY", "http://hidden:1"), ("INITIAL_ROOT_TOKEN", "hidden-token"), ("ADMIN_KEY", "hidden"),
     ):  # fmt: skip
         monkeypatch.setenv(name, text)
     assert main(["check"]) == 0
