@@ -6,7 +6,8 @@ generation in its own transaction, which is how running gateways learn of it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from types import MappingProxyType
@@ -28,6 +29,15 @@ from .requests import Requests
 from .sessions import Sessions, close_all
 from .trail import Trail
 
+DELETED = "deleted"
+"""Status of a user who was deleted."""
+
+_ADD_CHANNEL = (
+    "INSERT INTO channels"
+    " (type, name, base_url, models, mapping, priority, weight, channel_groups, status, created_at,"
+    " ratio, times, secrets) VALUES (:type, :name, :base_url, :models, :mapping, :priority, :weight,"
+    " :channel_groups, :status, :created_at, :ratio, :times, :secrets)"
+)
 _SEALED_CHANNEL = "channel key"
 _ALIVE_S = 15
 
@@ -80,8 +90,9 @@ class Store:
     # Users.
 
     async def users(self) -> list[User]:
-        """Every user, oldest first."""
-        rows = await self.database.all("SELECT * FROM users ORDER BY id")
+        """Every user that is not deleted, oldest first."""
+        sql = "SELECT * FROM users WHERE status <> :deleted ORDER BY id"
+        rows = await self.database.all(sql, {"deleted": DELETED})
         states = await self.accounts.states()
         return [_user(row, states) for row in rows]
 
@@ -135,6 +146,17 @@ class Store:
                 await close_all(transaction, user.id)
             return bool(done)
 
+    async def remove_user(self, user: User) -> None:
+        """Delete a user's tokens and sessions, and free the name; the row stays, since requests tell of it."""
+        gone = {"id": user.id, "name": f"{DELETED}_{secrets.token_hex(16)}", "status": DELETED}
+        async with self.database.transaction() as transaction:
+            await bump(transaction)
+            for table in ("tokens", "sessions", "access_tokens"):
+                await transaction.run(f"DELETE FROM {table} WHERE user_id = :id", {"id": user.id})
+            await transaction.run(
+                "UPDATE users SET name = :name, status = :status, password_hash = '' WHERE id = :id", gone
+            )
+
     # Tokens.
 
     async def tokens(self) -> list[Token]:
@@ -171,6 +193,37 @@ class Store:
             "this key is in use already",
         )
         return replace(token, id=new, limited=quota is not None)
+
+    async def tokens_of(self, user_id: int) -> list[Token]:
+        """Return a user's tokens, oldest first."""
+        return await self._tokens("user_id = :id ORDER BY id", user_id)
+
+    async def token(self, token_id: int) -> Token | None:
+        """Find a token by its id."""
+        return next(iter(await self._tokens("id = :id", token_id)), None)
+
+    async def _tokens(self, where: str, number: int) -> list[Token]:
+        rows = await self.database.all(f"SELECT * FROM tokens WHERE {where}", {"id": number})
+        states = await self.accounts.states([token_account(row["id"]) for row in rows])
+        return [_token(row, states) for row in rows]
+
+    async def change_token(self, token: Token) -> None:
+        """Save a token's name, status, expiry, models and subnets."""
+        await change(
+            self.database,
+            "UPDATE tokens SET name = :name, status = :status, expires_at = :expires_at, models = :models,"
+            " subnets = :subnets WHERE id = :id",
+            {
+                "id": token.id, "name": token.name, "status": token.status, "expires_at": token.expires_at,
+                "models": _json(token.models), "subnets": _json(token.subnets),
+            },
+            f"there is no token {token.id}",
+        )  # fmt: skip
+
+    async def remove_token(self, token_id: int) -> None:
+        """Delete a token. Its account stays: what it used was used."""
+        sql = "DELETE FROM tokens WHERE id = :id"
+        await change(self.database, sql, {"id": token_id}, f"there is no token {token_id}")
 
     async def set_token_status(self, token_id: int, status: str) -> None:
         """Enable or disable a token."""
@@ -209,16 +262,14 @@ class Store:
 
     async def add_channel(self, channel: ChannelRow) -> ChannelRow:
         """Add a channel; the id is given by the store."""
-        new = await insert(
-            self.database,
-            "INSERT INTO channels"
-            " (type, name, base_url, models, mapping, priority, weight, channel_groups, status, created_at,"
-            " ratio, times, secrets) VALUES (:type, :name, :base_url, :models, :mapping, :priority, :weight,"
-            " :channel_groups, :status, :created_at, :ratio, :times, :secrets)",
-            self._channel_values(channel),
-            "this channel clashes with another",
-        )
-        return replace(channel, id=new)
+        return (await self.add_channels([channel]))[0]
+
+    async def add_channels(self, channels: Sequence[ChannelRow]) -> list[ChannelRow]:
+        """Add channels, all or none; the ids are given by the store."""
+        async with self.database.transaction() as transaction:
+            await bump(transaction)
+            ids = [await transaction.insert(_ADD_CHANNEL, self._channel_values(row)) for row in channels]
+        return [replace(row, id=new) for row, new in zip(channels, ids, strict=True)]
 
     async def change_channel(self, channel: ChannelRow) -> None:
         """Save every field of a channel."""
