@@ -62,10 +62,12 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is written to standard error."""
+    """What is written to standard error, and how long bodies of requests are kept, 0 for not at all."""
 
     format: Literal["human", "json"] = "human"
     level: Literal["debug", "info", "warning", "error"] = "info"
+    keep_bodies_s: float = 3600.0
+    keep_all_bodies: bool = False
 
 
 class Plugins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,8 +110,8 @@ class Admin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The pages of administrators. `key` is empty for none; it may do what the root user may.
 
     `setup_secret` sets the root user's password, once; empty for one that the first start makes and shows.
-    `root_token` and `root_access_token` are the root user's at the first start, empty for one that is made and
-    for none.
+    `root_token` and `root_access_token` are the root user's at the first start, empty for one that is made
+    and for none.
     """
 
     key: str = ""
@@ -316,6 +318,8 @@ def check(config: Config) -> None:
             raise ConfigError(
                 f"server.trusted_proxies: {exc}; write an address or a network like 10.0.0.0/8"
             ) from exc
+    if not 0 <= config.log.keep_bodies_s < 2**40:
+        raise ConfigError(f"log.keep_bodies_s = {config.log.keep_bodies_s}: expected 0 (none) or more")
     if not 0 <= config.ledger.keep_days < 2**20:
         raise ConfigError(f"ledger.keep_days = {config.ledger.keep_days}: expected 0 (for ever) or more")
     if not 0 < config.ledger.flush_s <= 3600:

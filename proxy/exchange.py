@@ -24,6 +24,7 @@ from .access_log import Record, caller_of
 from .answer import Answer
 from .asked import Asked, read_request
 from .bill import Bill, ChannelFull
+from .bodies import beginning
 from .endpoints import Route
 from .errors import GatewayError, bad_body, from_upstream, internal
 from .inbound import BodyReader, Inbound
@@ -113,6 +114,8 @@ class Exchange:
                 self._end()
                 return
             self._asked = asked
+            if relay.bodies is not None and relay.bodies.all:
+                record.asked = beginning(asked)
             if relay.replays is not None and await self._replayed(relay.replays, asked, principal):
                 return
             channels = await relay.choose(principal, asked)
@@ -346,6 +349,8 @@ class Exchange:
         record, answer = self.record, self.answer
         record.status, record.bytes_sent = answer.status, answer.bytes_sent
         self._account()
+        if self._relay.bodies is not None:
+            self._relay.bodies.note(record, self._asked, self._transfer)
         if self._transfer is not None:
             self._transfer.abandon()
             self._transfer = None  # it knows this exchange: without the cycle both are gone at once

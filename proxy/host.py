@@ -25,9 +25,12 @@ from ..plugins import Adapter
 from ..plugins.manager import PluginManager
 from .access_log import AccessLog
 from .account_pages import AccountPages
+from .admin import aiproxy, oneapi
 from .admin.desk import Desk
+from .admin.dialects import add_dialects
 from .admin.site import make_site
 from .bill import Billing
+from .bodies import BodyLog
 from .config import Config
 from .credentials import Credentials
 from .errors import ConfigError
@@ -125,7 +128,12 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
         opened(config) as parts,
         parts.plugins.hooks.lifespan(parts.host),
         Live(
-            parts.store, parts.vault, parts.plugins.adapters, config.prices, demo=config.demo.enabled
+            parts.store,
+            parts.vault,
+            parts.plugins.adapters,
+            config.prices,
+            demo=config.demo.enabled,
+            admin_key=config.admin.key,
         ) as live,
         Upkeep(parts.store),
         Ledger(parts.store, config.data_dir, config.ledger.durability, config.ledger.flush_s) as ledger,
@@ -134,6 +142,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
         Credentials(upstream) as credentials,
         AccessLog(parts.plugins.hooks) as access_log,
         Replays(parts.store) as replays,
+        BodyLog(parts.store.bodies, config.log.keep_bodies_s, all=config.log.keep_all_bodies) as bodies,
     ):
         pages = AccountPages(parts.store.requests, parts.store.accounts, ledger.pending)
         hooks = parts.plugins.hooks
@@ -147,13 +156,16 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             billing,
             pages,
             replays if config.ledger.idempotent_answers else None,
+            bodies if config.log.keep_bodies_s else None,
         ) as relay:
             yield parts, relay, live
 
 
 def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
     """Return the pages of administrators."""
-    return make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
+    site = make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
+    add_dialects(site, aiproxy.ROUTES, oneapi.ROUTES)
+    return site
 
 
 async def first_start(parts: Opened) -> FirstStart | None:

@@ -21,29 +21,40 @@ from .auth import Principal, split_pin
 from .config import Prices
 from .errors import database_away, unauthorized
 from .prices.book import make_book
+from .records import ENABLED, ROLE_ROOT, Token
 from .snapshot import EMPTY, Snapshot, build, demo_channel
-from .store import DatabaseError, Store, Unavailable
+from .store import DatabaseError, Store, StoreError, Unavailable
 from .tasks import Owner
-from .vault import Vault
+from .vault import TOKEN_PREFIX, Vault
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.1
 _HEARTBEAT_S = 5.0
 _MAX_KNOWN = 50_000
+_NO_KEY = "\0admin key"
 
 
 class Live:
     """Snapshot and token book. An async context manager; inside it they follow the store."""
 
     def __init__(
-        self, store: Store, vault: Vault, adapters: Mapping[str, Adapter], prices: Prices, *, demo: bool
+        self,
+        store: Store,
+        vault: Vault,
+        adapters: Mapping[str, Adapter],
+        prices: Prices,
+        *,
+        demo: bool,
+        admin_key: str = "",
     ) -> None:
         self._store = store
         self._vault = vault
         self._adapters = adapters
         self._prices = make_book(prices)
         self._demo = demo
+        admin_key = admin_key.strip().removeprefix(TOKEN_PREFIX)
+        self._admin_hash = vault.token_hash(admin_key) if admin_key else None
         self._owner = Owner()
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._reported_at = 0.0
@@ -108,8 +119,12 @@ class Live:
             self._known = {}
         # A load puts a new dict in place, so what was read before it cannot get into the new one.
         known = self._known
-        row = await self._store.token_by_hash(key_hash)
-        found = known[key_hash] = Principal(*row) if row is not None else None
+        if key_hash == self._admin_hash:
+            found = await administrator(self._store, self._vault)
+        else:
+            row = await self._store.token_by_hash(key_hash)
+            found = Principal(*row) if row is not None else None
+        known[key_hash] = found
         return found
 
     async def _watch(self) -> None:
@@ -143,6 +158,28 @@ class Live:
     async def _report(self) -> None:
         self._reported_at = time.monotonic()
         await self._store.report_instance(self._name, self.snapshot.generation, int(time.time()))
+
+
+async def administrator(store: Store, vault: Vault) -> Principal | None:
+    """Return whom the admin key stands for: the root user without limits; None if there is no such user.
+
+    What is asked with it is booked on a token of its own, made at the first use. The token has the hash of a
+    text that no header can carry: it is good for nothing by itself, whatever the admin key was or will be.
+    """
+    key_hash = vault.token_hash(_NO_KEY)
+    row = await store.token_by_hash(key_hash)
+    if row is None:
+        root = next((user for user in await store.users() if user.role == ROLE_ROOT), None)
+        if root is None:
+            return None
+        token = Token(0, root.id, "admin key", key_hash, "", ENABLED, int(time.time()))
+        with suppress(StoreError):  # another gateway was first
+            await store.add_token(token)
+        row = await store.token_by_hash(key_hash)
+    if row is None:
+        return None
+    token, user = row
+    return Principal(token, replace(user, limited=False))
 
 
 @contextmanager

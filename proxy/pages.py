@@ -29,8 +29,11 @@ def model(snapshot: Snapshot, principal: Principal, name: str) -> dict[str, obje
 
 
 def status() -> dict[str, object]:
-    """One API's status page, as far as clients ask for it."""
-    data = {"version": __version__, "start_time": _STARTED_AT, "system_name": "canalgate"}
+    """One API's status page and AI Proxy's in one, as far as clients ask for them."""
+    data = {
+        "version": __version__, "start_time": _STARTED_AT, "startTime": _STARTED_AT,
+        "system_name": "canalgate",
+    }  # fmt: skip
     return {"success": True, "message": "", "data": data}
 
 

@@ -17,6 +17,7 @@ from .access_log import AccessLog
 from .account_pages import AccountPages
 from .asked import Asked
 from .bill import Billing
+from .bodies import BodyLog
 from .config import Config
 from .credentials import Credentials
 from .endpoints import Route
@@ -43,6 +44,7 @@ class Relay:
         billing: Billing,
         account_pages: AccountPages,
         replays: Replays | None = None,
+        bodies: BodyLog | None = None,
     ) -> None:
         self.config = config
         self.live = live
@@ -53,6 +55,7 @@ class Relay:
         self.billing = billing
         self.account_pages = account_pages
         self.replays = replays
+        self.bodies = bodies
         self.owner = Owner()
         self.draining = False
         self._rng = random.Random()
@@ -67,6 +70,7 @@ class Relay:
         """Return who asks. Raises GatewayError 401 or 403."""
         key = auth.client_key(inbound.headers)
         principal = self.live.known(key) or await self.live.find(key)
+        principal = auth.steered(principal, inbound.headers)
         auth.admit(principal, inbound.address, time.time())
         return principal
 

@@ -162,6 +162,11 @@ class Transfer:
         return len(self.reply) or self._answer.bytes_sent
 
     @property
+    def kept(self) -> bytes:
+        """What is there of the answer: all of it, or the end of a stream."""
+        return self.reply or (self._tail.end() if self._tail is not None else b"")
+
+    @property
     def is_whole(self) -> bool:
         """Whether all of a good answer came."""
         return self._last is not None

@@ -15,6 +15,8 @@ from .desk import Desk
 
 log = logging.getLogger(__name__)
 
+_CODES = {404: "unknown_url", 405: "method_not_allowed", 413: "body_too_large"}
+
 
 def make_site(desk: Desk) -> web.Application:
     """Return the application; its handlers find the desk as `request.app[DESK]`."""
@@ -28,6 +30,12 @@ def said(error: GatewayError) -> web.Response:
     return web.Response(
         status=error.status, body=error.body(), content_type="application/json", headers=error.headers
     )
+
+
+def enveloped(error: GatewayError) -> web.Response:
+    """Return an error as One API and AI Proxy say it."""
+    body = {"success": False, "message": error.message}
+    return web.json_response(body, status=error.status, headers=error.headers)
 
 
 def as_gateway_error(exc: Exception) -> GatewayError:
@@ -48,7 +56,10 @@ def as_gateway_error(exc: Exception) -> GatewayError:
 async def _say_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except web.HTTPException:
-        raise
+    except web.HTTPException as exc:
+        if exc.status < 400:
+            raise
+        fields = {"allow": exc.headers["Allow"]} if "Allow" in exc.headers else {}
+        return said(GatewayError(exc.status, exc.reason.lower(), code=_CODES.get(exc.status), headers=fields))
     except Exception as exc:  # the border of the pages
         return said(as_gateway_error(exc))

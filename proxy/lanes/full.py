@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -86,7 +87,7 @@ class FullLane:
         if isinstance(request, web.Request):
             pages = await self._pages_of(request)
             if pages is not None:
-                return await pages._handle(request)
+                return await pages._handle(_cleaned(request))
         answer = Answer(
             transport,
             new_request_id(),
@@ -146,6 +147,15 @@ class FullLane:
                 ended.set_result(None)
 
         return Exchange(self._relay, route, inbound, reader, answer, on_ended), ended
+
+
+def _cleaned(request: web.Request) -> web.Request:
+    """Return the request with single slashes in its path: addresses are joined carelessly."""
+    path = request.rel_url.raw_path
+    if "//" not in path:
+        return request
+    url = request.rel_url.with_path(re.sub("/{2,}", "/", path), encoded=True, keep_query=True)
+    return request.clone(rel_url=url)
 
 
 def _warn_of_hidden(pages: web.Application) -> None:

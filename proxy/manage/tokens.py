@@ -34,7 +34,9 @@ def networks(texts: Iterable[str]) -> tuple[str, ...]:
         try:
             found.append(str(ipaddress.ip_network(text.strip(), strict=False)))
         except ValueError:
-            raise Refused("subnet", f"{text[:60]!r}: expected an address or a network like 10.0.0.0/8") from None
+            raise Refused(
+                "subnet", f"{text[:60]!r}: expected an address or a network like 10.0.0.0/8"
+            ) from None
     if len(found) > _MOST_NAMES:
         raise Refused("subnet", f"expected at most {_MOST_NAMES} networks")
     return tuple(dict.fromkeys(found))

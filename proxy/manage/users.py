@@ -34,6 +34,6 @@ def checked_role(role: int, by: int) -> int:
 
 
 def check_may_change(user: User, by: int) -> None:
-    """Refuse a change of a user by somebody whose role is not above theirs. The root user may change themself."""
+    """Refuse a change of a user by somebody whose role is not above theirs, unless it is root."""
     if user.role >= by and by != ROLE_ROOT:
         raise Refused("user", "their role is not below yours")

@@ -73,7 +73,7 @@ class Imports:
             return int(there["our_id"]) if there else 0
 
     async def bring_logs(self, source: str, entries: Sequence[Entry], old: int, new: int) -> None:
-        """Write a piece of the call log, for which nobody is charged. Raises StoreError if another does the same."""
+        """Write a piece of the call log, which charges nobody. Raises StoreError if another does the same."""
         await self._requests.prepare(entries)
         async with self._database.transaction() as transaction:
             moved = await transaction.run(

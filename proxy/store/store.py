@@ -18,12 +18,14 @@ import orjson
 from ..records import ChannelRow, Times, Token, User
 from ..vault import Vault
 from .accounts import Accounts, State, open_account
-from .changes import StoreError, bump, change, insert
+from .bodies import Bodies
+from .changes import StoreError, bump, change
 from .codes import Codes
 from .database import Clash, Database, Row, Transaction, Values
 from .gifts import Invitation, give
 from .imports import Imports
 from .limits import LimitRows
+from .numbers import Numbers
 from .prices import Prices
 from .requests import Requests
 from .sessions import Sessions, close_all
@@ -56,6 +58,8 @@ class Store:
         self.limits = LimitRows(database)
         self.sessions = Sessions(database)
         self.trail = Trail(database)
+        self.bodies = Bodies(database, vault)
+        self.numbers = Numbers(database)
         self._vault = vault
         self.imports = Imports(database, self._channel_values, self.requests)
 
@@ -147,7 +151,7 @@ class Store:
             return bool(done)
 
     async def remove_user(self, user: User) -> None:
-        """Delete a user's tokens and sessions, and free the name; the row stays, since requests tell of it."""
+        """Delete a user's tokens and sessions, and free the name; the row stays: requests tell of it."""
         gone = {"id": user.id, "name": f"{DELETED}_{secrets.token_hex(16)}", "status": DELETED}
         async with self.database.transaction() as transaction:
             await bump(transaction)

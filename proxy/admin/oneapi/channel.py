@@ -1,4 +1,4 @@
-"""Channels, for administrators. Keys are never shown; an empty one in a change keeps the one that is there."""
+"""Channels, for administrators. Keys are never shown; an empty one in a change keeps what is there."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ async def create(visit: Visit) -> object:
     keys = [line.strip() for line in fields.secret("key").splitlines() if line.strip()] or [""]
     kind, base_url = fields.whole("type"), fields.text("base_url")
     settings = _settings(fields, kind)
-    made = [
-        checked(desk.adapters, with_kind(plain, kind, base_url, key, settings)) for key in keys
-    ]
+    made = [checked(desk.adapters, with_kind(plain, kind, base_url, key, settings)) for key in keys]
     for row in await desk.store.add_channels(made):
         await visit.did("create channel", f"channel:{row.id}", name=row.name, type=row.type)
     return None
@@ -79,7 +77,10 @@ async def update(visit: Visit) -> object:
     base_url = fields.text("base_url", str(shown["base_url"]))
     is_as_shown = all(fields.text(name, str(shown[name])) == shown[name] for name in ("config", "other"))
     if key or kind != shown["type"] or base_url != shown["base_url"] or not is_as_shown:
-        settings = {**{name: row.options[name] for name in _SHOWN_OPTIONS if name in row.options}, **_settings(fields, kind)}
+        settings = {
+            **{name: row.options[name] for name in _SHOWN_OPTIONS if name in row.options},
+            **_settings(fields, kind),
+        }
         changed = with_kind(changed, kind, base_url, key or row.key, settings)
     changed = checked(desk.adapters, changed)
     await desk.store.change_channel(changed)
@@ -104,7 +105,7 @@ async def remove_disabled(visit: Visit) -> object:
 
 
 async def test(visit: Visit) -> web.Response:
-    """`GET /api/channel/test/{id}`: ask one channel something small; its results stand beside the envelope."""
+    """`GET /api/channel/test/{id}`: ask a channel something small; results stand beside the envelope."""
     row, live, model = await _found(visit, visit.id), visit.desk.live, visit.query("model")
     await live.catch_up()
     if model not in row.models:
@@ -155,7 +156,8 @@ def channel_json(row: ChannelRow, visit: Visit, used: int) -> dict[str, object]:
         "other": config.get("api_version", "") if kind in _WITH_VERSION else "", "balance": 0,
         "balance_updated_time": 0, "models": ",".join(row.models), "group": ",".join(row.groups),
         "used_quota": used, "model_mapping": orjson.dumps(dict(row.mapping)).decode() if row.mapping else "",
-        "priority": row.priority, "config": orjson.dumps(config).decode() if config else "", "system_prompt": "",
+        "priority": row.priority, "config": orjson.dumps(config).decode() if config else "",
+        "system_prompt": "",
     }  # fmt: skip
 
 

@@ -21,7 +21,9 @@ Work = Callable[[Visit], Awaitable[object]]
 
 def done(data: object = None, **beside: object) -> web.Response:
     """Return a success with its data, and what stands beside it."""
-    return _answer(200, {"success": True, "message": "", **({} if data is None else {"data": data}), **beside})
+    return _answer(
+        200, {"success": True, "message": "", **({} if data is None else {"data": data}), **beside}
+    )
 
 
 def failed(message: str, status: int = 200, **beside: object) -> web.Response:
@@ -52,7 +54,9 @@ def page(role: int, work: Work) -> Handler:
 def _said(exc: Exception, *, is_named: bool) -> web.Response:
     error = as_gateway_error(exc)
     is_unknown = error.status == 401 and error.code == "invalid_api_key" and not is_named
-    answer = failed(error.message, error.status if is_unknown or error.status in (413, 429, 500, 503) else 200)
+    answer = failed(
+        error.message, error.status if is_unknown or error.status in (413, 429, 500, 503) else 200
+    )
     answer.headers.update(error.headers)
     return answer
 

@@ -1,7 +1,7 @@
 """One API's numbers of channel types: which adapter of ours one means, and which number one of ours has.
 
-Pure. The table of types and what is special about some is that of the importer, so that a channel made here is
-the one that a move would have made.
+Pure. The table of types and what is special about some is that of the importer, so that a channel made here
+is the one that a move would have made.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from ...records import ChannelRow
 _COMPATIBLE, _SPARK = 50, 18
 
 _NUMBERS: Mapping[str, int] = {
-    "openai": 1, "azure": 3, "zhipu": 16, "chatglm": 16, "dashscope": 17, "spark": 48, "hunyuan": 23, "ollama": 30,
+    "openai": 1, "azure": 3, "zhipu": 16, "chatglm": 16, "dashscope": 17, "spark": 48, "hunyuan": 23,
+    "ollama": 30,
 }  # fmt: skip
 """Numbers of adapters that have several, or none in the table."""
 
 
-def with_kind(
-    row: ChannelRow, kind: int, base_url: str, key: str, settings: Mapping[str, str]
-) -> ChannelRow:
+def with_kind(row: ChannelRow, kind: int, base_url: str, key: str, settings: Mapping[str, str]) -> ChannelRow:
     """Return a channel as one of a type, at an address as One API has it. Raises Refused."""
     target = ONE_API.get(kind, "there is no such type")
     if isinstance(target, str):

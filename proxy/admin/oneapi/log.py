@@ -85,7 +85,11 @@ async def _page(visit: Visit, own: User | None) -> object:
 
 
 async def _search(visit: Visit, own: User | None) -> object:
-    word, requests, names = visit.query("keyword"), visit.desk.store.requests, await _Names.of(visit.desk.store)
+    word, requests, names = (
+        visit.query("keyword"),
+        visit.desk.store.requests,
+        await _Names.of(visit.desk.store),
+    )
     one = await requests.one(word)
     if one is not None:
         entries = [one] if own is None or one.user_id == own.id else []
@@ -129,7 +133,9 @@ async def _filters(visit: Visit, own: User | None, names: _Names) -> list[Filter
         return []
     if not word:
         return [common]
-    found = [number for number, (name, owner) in names.tokens.items() if name == word and user_id in (None, owner)]
+    found = [
+        number for number, (name, owner) in names.tokens.items() if name == word and user_id in (None, owner)
+    ]
     return [msgspec.structs.replace(common, token_id=number) for number in found[:_MOST_TOKENS]]
 
 
@@ -158,7 +164,8 @@ def _entry_json(entry: Entry, names: _Names, *, is_own: bool) -> dict[str, objec
     return {
         "id": 0 if is_own else entry.at_ms, "user_id": entry.user_id, "created_at": entry.at_ms // 1000,
         "type": _CONSUME, "content": entry.error_type or f"price {entry.price}",
-        "username": names.users.get(entry.user_id, ""), "token_name": names.tokens.get(entry.token_id, ("", 0))[0],
+        "username": names.users.get(entry.user_id, ""),
+        "token_name": names.tokens.get(entry.token_id, ("", 0))[0],
         "model_name": entry.model, "quota": entry.charged, "prompt_tokens": entry.counts.prompt_tokens,
         "completion_tokens": entry.counts.completion_tokens, "channel": entry.channel_id or 0,
         "request_id": entry.request_id, "elapsed_time": entry.total_ms, "is_stream": entry.stream,
@@ -172,6 +179,7 @@ def _change_json(row: Mapping[str, Any], kind: int, names: _Names) -> dict[str, 
         "id": int(row["id"]), "user_id": user_id, "created_at": int(row["at"]), "type": kind,
         "content": f"{row['kind']} by {row['actor']}: {row['note']}".rstrip(": "),
         "username": names.users.get(user_id, ""), "token_name": "", "model_name": "",
-        "quota": int(row["amount"]), "prompt_tokens": 0, "completion_tokens": 0, "channel": 0, "request_id": "",
+        "quota": int(row["amount"]), "prompt_tokens": 0, "completion_tokens": 0, "channel": 0,
+        "request_id": "",
         "elapsed_time": 0, "is_stream": False, "system_prompt_reset": False,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""One API's stored options: prices as its ratios, which can be written, and what is a setting here, read only.
+"""One API's stored options: prices as its ratios, which can be written, and settings, which can be read.
 
 A ratio that is written as it was shown changes nothing, so a form that sends all of them back does not turn
 the prices of the shipped table into set ones.
@@ -69,10 +69,13 @@ def _fixed(visit: Visit) -> dict[str, str]:
         "WeChatAuthEnabled": "false", "TurnstileCheckEnabled": "false",
         "EmailDomainRestrictionEnabled": "false", "LogConsumeEnabled": "true",
         "DisplayInCurrencyEnabled": "true", "DisplayTokenStatEnabled": "true",
-        "ApproximateTokenEnabled": "false", "QuotaForNewUser": str(NO_LIMIT if new_user is None else new_user),
-        "QuotaForInviter": str(parse_quota(quota.inviter)), "QuotaForInvitee": str(parse_quota(quota.invited)),
+        "ApproximateTokenEnabled": "false",
+        "QuotaForNewUser": str(NO_LIMIT if new_user is None else new_user),
+        "QuotaForInviter": str(parse_quota(quota.inviter)),
+        "QuotaForInvitee": str(parse_quota(quota.invited)),
         "QuotaPerUnit": "500000", "SystemName": "canalgate", "Theme": "default", "Logo": "", "Footer": "",
-        "Notice": "", "About": "", "HomePageContent": "", "TopUpLink": "", "ChatLink": "", "ServerAddress": "",
+        "Notice": "", "About": "", "HomePageContent": "", "TopUpLink": "", "ChatLink": "",
+        "ServerAddress": "",
     }  # fmt: skip
 
 

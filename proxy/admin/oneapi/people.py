@@ -15,8 +15,7 @@ _LATE_S = 2**40
 
 async def usage_of(store: Store, user_id: int) -> Total:
     """Return all that a user has ever used, as far as the call log goes back."""
-    only = {"user_id": user_id}
-    totals = await store.requests.totals("day", 0, _LATE_S, only={**only}, over_time=False)
+    totals = await store.requests.totals("day", 0, _LATE_S, only={"user_id": user_id}, over_time=False)
     return totals[0] if totals else Total()
 
 

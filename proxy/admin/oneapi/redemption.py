@@ -49,7 +49,7 @@ async def create(visit: Visit) -> object:
 
 
 async def update(visit: Visit) -> object:
-    """`PUT /api/redemption/`: name and quota, or with `status_only` the status. A used code stays as it is."""
+    """`PUT /api/redemption/`: name and quota, or with `status_only` the status. A used code stays."""
     fields = await visit.fields()
     code = await _found(visit, fields.whole("id"))
     if visit.query("status_only"):
@@ -85,7 +85,8 @@ async def _found(visit: Visit, number: int) -> Code:
 
 def _json(code: Code) -> dict[str, object]:
     return {
-        "id": code.id, "user_id": code.redeemed_by or 0, "key": _HIDDEN, "status": _NUMBERS.get(code.status, 2),
+        "id": code.id, "user_id": code.redeemed_by or 0, "key": _HIDDEN,
+        "status": _NUMBERS.get(code.status, 2),
         "name": code.name, "quota": code.quota, "created_time": code.created_at,
         "redeemed_time": code.redeemed_at or 0, "count": 0,
     }  # fmt: skip

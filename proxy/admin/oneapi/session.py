@@ -78,7 +78,7 @@ async def access_token(visit: Visit) -> object:
 
 
 async def invitation(visit: Visit) -> object:
-    """`GET /api/user/aff`: what an administrator gives as `aff_code` for somebody who was invited: the name."""
+    """`GET /api/user/aff`: what stands as `aff_code` where a user is made who was invited: the name."""
     return (await visit.me()).name
 
 

@@ -116,7 +116,9 @@ async def top_up(visit: Visit) -> object:
     if not user.limited:
         raise StoreError("this user has no limit")
     note = fields.text("remark")
-    await store.accounts.credit(user_account(user.id), quota, "topup", note, visit.actor.name, int(time.time()))
+    await store.accounts.credit(
+        user_account(user.id), quota, "topup", note, visit.actor.name, int(time.time())
+    )
     await visit.did("top up user", f"user:{user.id}", quota=quota)
     return None
 
