@@ -47,11 +47,9 @@ def with_kind(row: ChannelRow, kind: int, base_url: str, key: str, settings: Map
 
 def kind_of(row: ChannelRow) -> int:
     """Return the number that a channel is shown with: 50, OpenAI-compatible, for what One API has not."""
-    for number, target in _targets():
-        if target.adapter == row.type == "openai" and row.base_url == target.default + target.path:
-            return number
     if row.type == "openai" and row.base_url:
-        return _COMPATIBLE
+        there = ((number, target.default + target.path) for number, target in _targets() if target.is_other)
+        return next((number for number, base_url in there if base_url == row.base_url), _COMPATIBLE)
     if row.type in _NUMBERS:
         return _NUMBERS[row.type]
     return next((number for number, target in _targets() if target.adapter == row.type), _COMPATIBLE)
