@@ -15,6 +15,7 @@ import msgspec
 
 from ...plugins import Adapter
 from ..money import show_quota, show_ratio
+from ..prices.amounts import show_price
 from ..pricing import Price
 from ..records import ChannelRow
 from ..store.codes import code_hash, columns
@@ -224,9 +225,4 @@ def _money(balance: int | None) -> str:
 
 
 def _show(price: Price) -> str:
-    parts = {
-        name: value for name, value in msgspec.structs.asdict(price).items() if name != "name" and value
-    }  # fmt: skip
-    return (
-        ", ".join(f"{name} {value}" for name, value in parts.items()) + " pico-dollars" if parts else "free"
-    )
+    return ", ".join(f"{part} ${dollars}" for part, dollars in show_price(price).items())

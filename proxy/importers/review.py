@@ -1,4 +1,4 @@
-"""Check a plan's channels as those that administrators make are checked. Pure."""
+"""Check a plan as what administrators make is checked. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from .plan import Plan, PlannedChannel
 def review(plan: Plan, adapters: Mapping[str, Adapter]) -> None:
     """Leave out of a plan the channels that could not work here, saying why.
 
-    One with several keys that cannot be one channel here becomes a channel for each.
+    One with several keys that cannot be one channel here becomes a channel for each. A user who has another's
+    name, but for blanks, gets their number behind it.
     """
+    _tell_apart(plan)
     kept: list[PlannedChannel] = []
     for channel in plan.channels:
         try:
@@ -25,6 +27,18 @@ def review(plan: Plan, adapters: Mapping[str, Adapter]) -> None:
             row = channel.row
             plan.leave_out("channel", f"channel {channel.source_id} {row.name[:60]!r}", str(exc)[:300])
     plan.channels[:] = kept
+
+
+def _tell_apart(plan: Plan) -> None:
+    seen: set[str] = set()
+    for place, user in enumerate(plan.users):
+        name = user.row.name
+        while name in seen:
+            name = f"{name[:150]}-{user.source_id[:20]}"
+        if name != user.row.name:
+            plan.leave_out("user", f"user {user.source_id}: its name", f"another has it; it is {name!r} here")
+            plan.users[place] = replace(user, row=replace(user.row, name=name))
+        seen.add(name)
 
 
 def _usable(channel: PlannedChannel, adapters: Mapping[str, Adapter]) -> list[PlannedChannel]:

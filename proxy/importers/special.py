@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d+")
+_REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx|cn)(-gov|-isob?)?-[a-z]+-\d")
 _CLAUDE = re.compile(r"claude-[\w-]+-\d{8}")
 
 _BEDROCK: Mapping[str, str] = {

@@ -147,7 +147,7 @@ NEW_API: Types = {
 }
 
 AI_PROXY: Types = {
-    1: _openai(OPENAI + "/v1", ""),
+    1: Target("openai", OPENAI + "/v1"),
     3: Target("azure"),
     4: Target("azure"),
     12: _openai(_GEMINI + "/v1beta/openai", ""),

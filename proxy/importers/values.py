@@ -50,6 +50,8 @@ def text(value: object) -> str:
 def names(value: object) -> tuple[str, ...]:
     """Return the names of a JSON list, of a list with commas or one a line; each once, in their order."""
     found: Iterable[object] | None = value if isinstance(value, (list, tuple)) else None
+    if found is None and text(value) == "null":
+        found = ()
     if found is None:
         listed = json_of(value) if text(value).startswith("[") else None
         found = listed if isinstance(listed, list) else text(value).replace("\n", ",").split(",")

@@ -59,9 +59,7 @@ class Imports:
                 yield bringing
                 await bringing.finish()
             except Clash as exc:
-                raise StoreError(
-                    f"something was changed at the same time, and nothing was brought: {exc}"
-                ) from exc
+                raise StoreError(f"something else was changed, and nothing was brought: {exc}") from exc
 
     async def begin_logs(self, source: str, now: int) -> int:
         """Return up to which number the source's call log was brought."""
@@ -73,7 +71,7 @@ class Imports:
             return int(there["our_id"]) if there else 0
 
     async def bring_logs(self, source: str, entries: Sequence[Entry], old: int, new: int) -> None:
-        """Write a piece of the call log, which charges nobody. Raises StoreError if another does the same."""
+        """Write a piece of the call log, free of charge. Raises StoreError if another does the same."""
         await self._requests.prepare(entries)
         async with self._database.transaction() as transaction:
             moved = await transaction.run(

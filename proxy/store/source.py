@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -91,18 +91,17 @@ async def open_source(text: str, *, allow_files: bool = True) -> AsyncIterator[S
 
     Raises SourceError. `allow_files` is False where a stranger names the place.
     """
-    try:
-        opening = _opening(text.strip(), allow_files)
-        async with opening as database:
-            source = Source(database)
+    async with AsyncExitStack() as stack:
+        try:
+            source = Source(await stack.enter_async_context(_opening(text.strip(), allow_files)))
             await source.columns("users")  # the first statement is what connects
-            yield source
-    except ConfigError:
-        raise SourceError(_EXPECTED) from None  # what it says is about our own settings
-    except ImportError as exc:
-        raise SourceError(f"{exc}; install the driver of this kind of database") from exc
-    except DatabaseError as exc:
-        raise SourceError(f"cannot open it: {exc}") from exc
+        except ConfigError:
+            raise SourceError(_EXPECTED) from None  # what it says is about our own settings
+        except ImportError as exc:
+            raise SourceError(f"{exc}; install the driver of this kind of database") from exc
+        except DatabaseError as exc:
+            raise SourceError(f"cannot open it: {exc}") from exc
+        yield source
 
 
 def _opening(text: str, allow_files: bool) -> AbstractAsyncContextManager[Database]:

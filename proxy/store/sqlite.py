@@ -28,6 +28,8 @@ _BUSY_MS = 5000
 _TOGETHER = 100
 """Rows of one INSERT; SQLite takes 32,766 values."""
 _BUSY_TURN_MS = 50
+_WITH_WAL = b"\2\2"
+"""Versions in the header of a file that has a write-ahead log. Source: sqlite.org, "Database File Format"."""
 
 _LATER = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY,
@@ -131,9 +133,9 @@ async def open_sqlite(path: Path) -> AsyncIterator[SqliteDatabase]:
 @asynccontextmanager
 async def open_sqlite_to_read(path: Path) -> AsyncIterator[SqliteDatabase]:
     """Open another program's file by its whole path, to read; broken text in it is mended."""
-    connection = aiosqlite.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
     with _mapped():
-        await connection
+        options = await asyncio.to_thread(_reading, path)
+        connection = await aiosqlite.connect(f"{path.as_uri()}?{options}", uri=True, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
@@ -142,6 +144,18 @@ async def open_sqlite_to_read(path: Path) -> AsyncIterator[SqliteDatabase]:
         yield SqliteDatabase(str(path), connection, connection)
     finally:
         await connection.close()
+
+
+def _reading(path: Path) -> str:
+    """How to open a file and leave nothing beside it.
+
+    A write-ahead log that is not there would be made, with who reads as its owner; that it is not there says
+    that nobody has the file open.
+    """
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(20)[18:20] == _WITH_WAL and not path.with_name(f"{path.name}-wal").exists():
+            return "immutable=1"
+    return "mode=ro"
 
 
 @asynccontextmanager

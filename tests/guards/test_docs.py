@@ -26,7 +26,7 @@ def test_links_between_pages_lead_somewhere():
 
 COMMANDS = [
     (page.name, line)
-    for page in (ROOT / "docs" / "money.md", ROOT / "docs" / "prices.md")
+    for page in (ROOT / "docs" / "money.md", ROOT / "docs" / "prices.md", ROOT / "docs" / "moving.md")
     for line in re.findall(r"(?m)^    (canalgate .+)$", page.read_text("utf-8"))
 ]
 

@@ -48,8 +48,8 @@ FLOORS = {
     "importers.values": 1, "importers.types": 1, "importers.special": 1, "importers.litellm_providers": 2,
     "importers.plan": 5, "importers.one_api_prices": 6, "importers.one_api_channels": 6,
     "importers.report": 6, "importers.one_api": 9, "importers.ai_proxy": 9, "importers.litellm": 9,
-    "importers.review": 11, "importers.apply": 12, "importers.history": 9, "importers.verify": 12,
-    "importers": 13,
+    "importers.review": 11, "importers.apply": 12, "importers.history": 9,
+    "importers.verify": 12, "importers": 13,
     # A request, the server, the process.
     "manage": 0, "manage.refused": 8, "manage.channels": 9, "manage.tokens": 9, "manage.users": 9,
     "admin": 0, "admin.door": 11, "admin.desk": 12, "admin.sessions": 13, "admin.actors": 14,
