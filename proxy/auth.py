@@ -72,7 +72,7 @@ def steered(principal: Principal, headers: Mapping[str, str]) -> Principal:
         if not (value.isascii() and value.isdigit() and len(value) <= _MOST_ID_DIGITS and int(value)):
             raise GatewayError(400, f"the header {_CHANNEL_FIELD} names no channel", code="invalid_value")
         principal = replace(principal, pin=int(value))
-    if headers.get(_CHANNELS_OF_FIELD, "global").strip().lower() in _CHANNELS_OF_GROUP:
+    if _CHANNELS_OF_FIELD in headers and headers[_CHANNELS_OF_FIELD].strip().lower() in _CHANNELS_OF_GROUP:
         raise GatewayError(
             404, "no available channel: channels of groups are not kept here", code="no_channel"
         )
