@@ -9,7 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 import support
-from canalgate.proxy.admin.oneapi.routes import PAGES
+from canalgate.proxy.admin import aiproxy
+from canalgate.proxy.admin.oneapi.routes import PAGES, ROUTES, SHARED
 from canalgate.proxy.admin.oneapi.user import NO_LIMIT
 from canalgate.proxy.config import Admin, Config, Data
 from canalgate.proxy.host import first_start, opened
@@ -132,8 +133,13 @@ async def test_pages_of_users_say_401_to_whoever_says_nothing(gateway):
 
 async def test_a_token_that_is_none_is_refused_with_status_200(gateway):
     answers = await answers_of(Console(gateway, "0" * 32), above(0))
-    said = {(answer.status, answer.json["success"], answer.json["message"]) for answer in answers.values()}
-    assert said == {(200, False, "this is neither the admin key nor an access token")}
+    said = {(answer.json["success"], answer.json["message"]) for answer in answers.values()}
+    assert said == {(False, "this is neither the admin key nor an access token")}
+    assert {place for place, answer in answers.items() if answer.status != 200} == SHARED
+
+
+def test_the_places_that_ai_proxy_has_too_are_known():
+    assert SHARED == set(ROUTES) & set(aiproxy.ROUTES)
 
 
 @pytest.mark.parametrize("role", ["user", "admin"])

@@ -36,8 +36,11 @@ def plain(data: object) -> web.Response:
     return _answer(200, data)
 
 
-def page(role: int, work: Work) -> Handler:
-    """Return the handler of a page that users from this role on may see; 0 for everybody."""
+def page(role: int, work: Work, *, is_shared: bool = False) -> Handler:
+    """Return the handler of a page that users from this role on may see; 0 for everybody.
+
+    Where AI Proxy has the same page (`is_shared`), a key that is none has status 401 as it has there.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
@@ -45,7 +48,7 @@ def page(role: int, work: Work) -> Handler:
         except web.HTTPException:
             raise
         except Exception as exc:  # the border of these pages
-            return _said(exc, is_named="authorization" in request.headers)
+            return _said(exc, is_named="authorization" in request.headers and not is_shared)
         return answer if isinstance(answer, web.StreamResponse) else done(answer)
 
     return handle

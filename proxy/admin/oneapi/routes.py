@@ -74,7 +74,12 @@ PAGES: Mapping[tuple[str, str], tuple[int, Work]] = MappingProxyType({
 })  # fmt: skip
 """Pages by method and path, with the least role and what makes them."""
 
+SHARED = frozenset(
+    {("POST", "/api/channel"), ("GET", f"/api/channel/{_ID}"), ("DELETE", f"/api/channel/{_ID}")}
+)
+"""Places that AI Proxy has too."""
+
 ROUTES: Mapping[tuple[str, str], Handler] = MappingProxyType(
-    {place: page(role, work) for place, (role, work) in PAGES.items()}
+    {place: page(role, work, is_shared=place in SHARED) for place, (role, work) in PAGES.items()}
 )
 """Handlers by method and path."""
