@@ -38,7 +38,9 @@ from .front import Front
 from .ledger.ledger import Ledger
 from .ledger.upkeep import Upkeep
 from .live import Live
-from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
+from .manage.tokens import make_token as make_token
+from .manage.users import ROOT_NAME as ROOT_NAME
+from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, User
 from .relay import Relay
 from .replays import Replays
 from .snapshot import Snapshot
@@ -47,8 +49,6 @@ from .upstream import Upstream
 from .vault import TOKEN_PREFIX, Vault, is_awaiting_setup, new_password, new_token_key, open_vault
 
 log = logging.getLogger(__name__)
-
-ROOT_NAME = "root"
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -188,11 +188,6 @@ async def first_start(parts: Opened) -> FirstStart | None:
         access = parts.vault.token_hash(admin.root_access_token)
         await parts.store.sessions.set_access_token(root.id, access, now)
     return FirstStart("" if given else secret, "" if admin.root_token else key)
-
-
-def make_token(vault: Vault, user: User, name: str, key: str, now: int) -> Token:
-    """Return a new token of a user for a key."""
-    return Token(0, user.id, name, vault.token_hash(key), key[-4:], ENABLED, now)
 
 
 def bind(config: Config) -> socket.socket:

@@ -1,42 +1,64 @@
-"""Tokens as people set them: whether one makes sense, before it is kept. Pure."""
+"""Client tokens as administrators and their owners set them, checked and then kept."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
-from ..records import Token
+from ..records import DISABLED, ENABLED, Token, User
+from ..store import Store
+from ..vault import TOKEN_PREFIX, Vault, new_token_key
+from .edits import edited
 from .refused import Refused
+from .words import checked_name, checked_names
 
-MOST_NAME = 191
-_MOST_NAMES = 1000
-_LAST_S = 253_402_300_799
-"""The end of the year 9999."""
+Change = Callable[[Token], Token]
+
+
+def make_token(vault: Vault, user: User, name: str, key: str, now: int) -> Token:
+    """Return a new token of a user for a key."""
+    return Token(0, user.id, name, vault.token_hash(key), key[-4:], ENABLED, now)
+
+
+async def create(
+    store: Store, vault: Vault, user: User, change: Change, quota: int | None, now: int
+) -> tuple[Token, str]:
+    """Add a token as `change` makes it of an empty one; returns it and its key, which is not to be had later.
+
+    `quota` is what it may spend, None for as much as its user. Raises Refused naming what is wrong.
+    """
+    key = new_token_key()
+    token = checked(change(make_token(vault, user, "", key, now)))
+    if token.expires_at is not None and token.expires_at <= now:
+        raise Refused("expires_at", "that is in the past")
+    return await store.add_token(token, quota), f"{TOKEN_PREFIX}{key}"
+
+
+async def edit(store: Store, token_id: int, change: Change) -> tuple[Token, Token]:
+    """Change a token; returns what it was and is. Raises Refused or Missing."""
+    read = partial(store.token, token_id)
+    return await edited(
+        store, f"token {token_id}", read, lambda token: checked(change(token)), store.change_token
+    )
 
 
 def checked(token: Token) -> Token:
-    """Return the token as it is kept. Raises Refused naming the field that makes no sense."""
-    name = token.name.strip()
-    if not name or len(name) > MOST_NAME or not name.isprintable():
-        raise Refused("name", f"expected 1 to {MOST_NAME} printable characters")
-    if token.expires_at is not None and not 0 < token.expires_at <= _LAST_S:
-        raise Refused("expired_time", "expected unix seconds, or -1 for never")
-    if len(token.models) > _MOST_NAMES:
-        raise Refused("models", f"expected at most {_MOST_NAMES} models")
-    return replace(token, name=name, subnets=networks(token.subnets))
+    """Return a token as it is kept. Raises Refused naming what is wrong."""
+    if token.status not in (ENABLED, DISABLED):
+        raise Refused("status", f"expected {ENABLED} or {DISABLED}")
+    return replace(
+        token,
+        name=checked_name("name", token.name),
+        models=checked_names("models", token.models),
+        subnets=networks(token.subnets),
+    )
 
 
 def networks(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return networks in one spelling; an address is the network of itself. Raises Refused."""
-    found = []
-    for text in texts:
-        try:
-            found.append(str(ipaddress.ip_network(text.strip(), strict=False)))
-        except ValueError:
-            raise Refused(
-                "subnet", f"{text[:60]!r}: expected an address or a network like 10.0.0.0/8"
-            ) from None
-    if len(found) > _MOST_NAMES:
-        raise Refused("subnet", f"expected at most {_MOST_NAMES} networks")
-    return tuple(dict.fromkeys(found))
+    """Return networks as they are kept. Raises Refused for what is none."""
+    try:
+        return tuple(dict.fromkeys(str(ipaddress.ip_network(text, strict=False)) for text in texts))
+    except ValueError as exc:
+        raise Refused("subnets", str(exc)) from exc

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ..pricing import Price
-from .changes import StoreError, bump
+from .changes import Missing, StoreError, bump
 from .database import Database
 
 MOST_NAME = 191
@@ -56,7 +56,7 @@ class Prices:
         async with self._database.transaction() as transaction:
             await bump(transaction)
             if not await transaction.run("DELETE FROM model_prices WHERE model = :model", {"model": model}):
-                raise StoreError(f"no price is set for {model!r}")
+                raise Missing(f"no price is set for {model!r}")
 
     async def group_ratios(self) -> dict[str, int]:
         """Return the groups whose ratio is not 1, in millionths."""

@@ -6,12 +6,14 @@ faults that are ours.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ..serving import OWNER
 from ..site import as_gateway_error
 from .visit import Visit, enter
 
@@ -44,7 +46,10 @@ def page(role: int, work: Work, *, is_shared: bool = False) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            answer = await work(await enter(request, role))
+            visit = await enter(request, role)
+            # What was begun is finished, so that no change is without its row in the trail.
+            task = request.app[OWNER].start(_answered(work, visit), request.path)
+            answer = await asyncio.shield(task)
         except web.HTTPException:
             raise
         except Exception as exc:  # the border of these pages
@@ -52,6 +57,10 @@ def page(role: int, work: Work, *, is_shared: bool = False) -> Handler:
         return answer if isinstance(answer, web.StreamResponse) else done(answer)
 
     return handle
+
+
+async def _answered(work: Work, visit: Visit) -> object:
+    return await work(visit)
 
 
 def _said(exc: Exception, *, is_named: bool) -> web.Response:

@@ -50,7 +50,7 @@ PAGES: Mapping[tuple[str, str], tuple[int, Work]] = MappingProxyType({
     ("DELETE", f"/api/user/{_ID}"): (ROLE_ADMIN, user.remove),
     ("POST", "/api/user/manage"): (ROLE_ADMIN, user.manage),
     ("POST", "/api/topup"): (ROLE_ADMIN, user.top_up),
-    ("GET", "/api/group"): (ROLE_ADMIN, user.groups),
+    ("GET", "/api/group"): (ROLE_ADMIN, user.group_names),
     ("GET", "/api/channel"): (ROLE_ADMIN, channel.list_page),
     ("GET", "/api/channel/search"): (ROLE_ADMIN, channel.search),
     ("GET", "/api/channel/models"): (ROLE_ADMIN, models.everything),

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from ...manage.refused import Refused
-from ...manage.users import checked_password
-from ...store import StoreError
-from ...store.store import user_account
+from ...manage.users import checked_password, set_password
+from ...store.rows import user_account
 from ..actors import address_of, check_origin
 from ..sessions import log_in, log_out, new_access_token, open_session, session_of, set_session
 from .envelope import done
@@ -60,8 +59,7 @@ async def change(visit: Visit) -> object:
     if not password:
         return None
     hashed = await desk.door.hashed(checked_password(password))
-    if not await desk.store.set_password(user, hashed):
-        raise StoreError("the password has just been changed; try again")
+    await set_password(desk.store, user, hashed)
     await visit.did("change password", f"user:{user.id}")
     answer = done()
     if session_of(visit.request):

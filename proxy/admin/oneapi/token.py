@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
+from ...manage import tokens
 from ...manage.refused import Refused
-from ...manage.tokens import checked
 from ...records import DISABLED, ENABLED, Token
 from ...store import StoreError
 from ...store.accounts import State
-from ...store.store import token_account
-from ...vault import new_token_key
+from ...store.rows import token_account
+from ...vault import TOKEN_PREFIX
 from .fields import Fields
 from .visit import Visit
 
 _ENABLED, _DISABLED, _EXPIRED, _EXHAUSTED = 1, 2, 3, 4
 _NEVER = -1
+_LAST_S = 253_402_300_799
 _KEY_LENGTH = 48
 _ORDERS = ("remain_quota", "used_quota")
 
@@ -43,12 +45,10 @@ async def get(visit: Visit) -> object:
 async def create(visit: Visit) -> object:
     """`POST /api/token/`: a token, whose key is in this answer and in no other."""
     fields, user, desk = await visit.fields(), await visit.me(), visit.desk
-    key, now = new_token_key(), int(time.time())
-    empty = Token(0, user.id, "", desk.vault.token_hash(key), key[-4:], ENABLED, now)
-    token = checked(_changed(empty, fields))
-    token = await desk.store.add_token(token, _limit(fields, 0, is_unlimited=False))
+    limit, change = _limit(fields, 0, is_unlimited=False), partial(_changed, fields)
+    token, key = await tokens.create(desk.store, desk.vault, user, change, limit, int(time.time()))
     await visit.did("create token", f"token:{token.id}", name=token.name)
-    return {**await _shown(visit, token), "key": key}
+    return {**await _shown(visit, token), "key": key.removeprefix(TOKEN_PREFIX)}
 
 
 async def update(visit: Visit) -> object:
@@ -57,13 +57,13 @@ async def update(visit: Visit) -> object:
     token = await _found(visit, fields.whole("id"))
     if visit.query("status_only"):
         return await _switch(visit, token, fields.whole("status"))
-    changed = checked(_changed(token, fields))
     name, store = token_account(token.id), visit.desk.store
+    tokens.checked(_changed(fields, token))
     shown = _remaining(await store.accounts.state(name))
     wanted = _limit(fields, shown or 0, is_unlimited=shown is None)
     if wanted != shown:
         await store.accounts.set_balance(name, wanted, visit.actor.name, int(time.time()))
-    await store.change_token(changed)
+    _, changed = await tokens.edit(store, token.id, partial(_changed, fields))
     await visit.did("change token", f"token:{token.id}", name=changed.name)
     return await _shown(visit, await _found(visit, token.id))
 
@@ -91,9 +91,9 @@ async def _switch(visit: Visit, token: Token, status: int) -> object:
 
 async def _mine(visit: Visit) -> list[dict[str, object]]:
     store, now = visit.desk.store, int(time.time())
-    tokens = await store.tokens_of((await visit.me()).id)
-    states = await store.accounts.states([token_account(token.id) for token in tokens])
-    return [token_json(token, states.get(token_account(token.id)), now) for token in tokens]
+    mine = await store.tokens_of((await visit.me()).id)
+    states = await store.accounts.states([token_account(token.id) for token in mine])
+    return [token_json(token, states.get(token_account(token.id)), now) for token in mine]
 
 
 async def _found(visit: Visit, number: int) -> Token:
@@ -133,8 +133,10 @@ def _remaining(state: State | None) -> int | None:
     return state.remaining if state is not None else None
 
 
-def _changed(token: Token, fields: Fields) -> Token:
+def _changed(fields: Fields, token: Token) -> Token:
     expires = fields.whole("expired_time", token.expires_at or _NEVER)
+    if not _NEVER <= expires <= _LAST_S:
+        raise Refused("expired_time", "expected unix seconds, or -1 for never")
     return replace(
         token,
         name=fields.text("name", token.name),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
+from ...manage import groups, users
 from ...manage.refused import Refused
-from ...manage.users import check_may_change, checked_name, checked_password, checked_role
+from ...manage.users import check_rank, checked_password, set_password
+from ...manage.words import checked_name
 from ...money import parse_balance, parse_quota
 from ...records import DEFAULT_GROUP, DISABLED, ENABLED, ROLE_ADMIN, ROLE_ROOT, ROLE_USER, User
 from ...store import StoreError
 from ...store.gifts import Invitation
-from ...store.store import user_account
+from ...store.rows import user_account
 from .fields import Fields
 from .people import NO_LIMIT, shown_quota, usage_of, usages, user_json
 from .visit import Visit
@@ -41,7 +44,7 @@ async def search(visit: Visit) -> object:
 async def get(visit: Visit) -> object:
     """`GET /api/user/{id}`."""
     user = await _found(visit, visit.id)
-    check_may_change(user, visit.actor.role)
+    check_rank(visit.actor.role, user)
     state = await visit.desk.store.accounts.state(user_account(user.id))
     return user_json(user, state, await usage_of(visit.desk.store, user.id))
 
@@ -50,14 +53,13 @@ async def create(visit: Visit) -> object:
     """`POST /api/user/`: a user with a password; `aff_code` is the name of who has invited them."""
     fields, desk = await visit.fields(), visit.desk
     name = checked_name("username", fields.text("username"))
-    role = checked_role(fields.whole("role") or ROLE_USER, visit.actor.role)
-    group = checked_name("group", fields.text("group") or DEFAULT_GROUP)
+    role, group = fields.whole("role") or ROLE_USER, fields.text("group") or DEFAULT_GROUP
     default = parse_balance(desk.config.quota.new_user)
     quota = _limit(_quota(fields, 0)) if fields.whole("quota") else default
     invitation = await _invitation(visit, fields)
     hashed = await desk.door.hashed(checked_password(fields.secret("password")))
     user = User(0, name, role, group, ENABLED, int(time.time()), hashed)
-    user = await desk.store.add_user(user, quota, invitation)
+    user = await users.create(desk.store, user, quota, invitation, visit.actor.role)
     await visit.did("create user", f"user:{user.id}", name=name)
     return None
 
@@ -66,21 +68,20 @@ async def update(visit: Visit) -> object:
     """`PUT /api/user/`: change what is sent, a quota of 0 too."""
     fields, store = await visit.fields(), visit.desk.store
     user = await _found(visit, fields.whole("id"))
-    check_may_change(user, visit.actor.role)
+    check_rank(visit.actor.role, user)
     if fields.text("username", user.name) not in ("", user.name):
         raise Refused("username", "a user keeps the name")
-    changed = _changed(user, fields, visit.actor.role)
     password = fields.secret("password")
     hashed = await visit.desk.door.hashed(checked_password(password)) if password else ""
     name = user_account(user.id)
     shown = shown_quota(await store.accounts.state(name))
     quota = _quota(fields, shown)
+    _check(user, users.checked(_changed(fields, user)), visit.actor.role)
     if quota != shown:
         await store.accounts.set_balance(name, _limit(quota), visit.actor.name, int(time.time()))
-    if changed != user:
-        await store.change_user(changed)
-    if hashed and not await store.set_password(user, hashed):
-        raise StoreError("the password has just been changed; try again")
+    await users.edit(store, user.id, partial(_changed, fields), visit.actor.role)
+    if hashed:
+        await set_password(store, user, hashed)
     await visit.did("change user", f"user:{user.id}", name=user.name, password=bool(hashed))
     return None
 
@@ -100,9 +101,7 @@ async def manage(visit: Visit) -> object:
     if action == "delete":
         await _remove(visit, user)
         return {"role": user.role, "status": 3}
-    check_may_change(user, visit.actor.role)
-    changed = _managed(user, action, visit.actor.role)
-    await store.change_user(changed)
+    _, changed = await users.edit(store, user.id, partial(_managed, action), visit.actor.role)
     await visit.did(f"{action} user", f"user:{user.id}", name=user.name)
     return {"role": changed.role, "status": 1 if changed.status == ENABLED else 2}
 
@@ -123,12 +122,9 @@ async def top_up(visit: Visit) -> object:
     return None
 
 
-async def groups(visit: Visit) -> object:
+async def group_names(visit: Visit) -> object:
     """`GET /api/group/`: names of the groups."""
-    store = visit.desk.store
-    users, channels = await store.users(), await store.channels()
-    names = {DEFAULT_GROUP, *await store.prices.group_ratios(), *(user.group for user in users)}
-    return sorted(names.union(*(row.groups for row in channels)))
+    return sorted({DEFAULT_GROUP, *(group.name for group in await groups.overview(visit.desk.store))})
 
 
 async def _all(visit: Visit) -> list[dict[str, object]]:
@@ -142,10 +138,7 @@ async def _all(visit: Visit) -> list[dict[str, object]]:
 
 
 async def _found(visit: Visit, number: int) -> User:
-    user = await visit.desk.store.user_by_id(number)
-    if user is None or user.status not in (ENABLED, DISABLED):
-        raise StoreError(f"there is no user {number}")
-    return user
+    return await users.find(visit.desk.store, number)
 
 
 async def _invitation(visit: Visit, fields: Fields) -> Invitation | None:
@@ -160,33 +153,34 @@ async def _invitation(visit: Visit, fields: Fields) -> Invitation | None:
 
 
 async def _remove(visit: Visit, user: User) -> None:
-    check_may_change(user, visit.actor.role)
+    check_rank(visit.actor.role, user)
     if user.role == ROLE_ROOT:
         raise StoreError("the root user stays")
-    await visit.desk.store.remove_user(user)
+    await visit.desk.store.remove_user(user.id)
     await visit.did("delete user", f"user:{user.id}", name=user.name)
 
 
-def _changed(user: User, fields: Fields, by: int) -> User:
-    role = fields.whole("role", user.role) or user.role
+def _check(user: User, after: User, by: int) -> None:
+    """Refuse what `users.edit` would, before anything else of the same change is kept."""
+    check_rank(by, after)
+    is_root = ROLE_ROOT in (user.role, after.role)
+    if is_root and (user.role, user.status) != (after.role, after.status):
+        raise StoreError("the root user stays as it is")
+
+
+def _changed(fields: Fields, user: User) -> User:
     status = {0: user.status, 1: ENABLED, 2: DISABLED}.get(fields.whole("status"))
     if status is None:
         raise Refused("status", "expected 1 (enabled) or 2 (disabled)")
-    if user.role == ROLE_ROOT and (role != ROLE_ROOT or status != ENABLED):
-        raise StoreError("the root user stays as it is")
-    return replace(
-        user,
-        role=role if role == user.role else checked_role(role, by),
-        group=checked_name("group", fields.text("group") or user.group),
-        status=status,
-    )
+    role, group = fields.whole("role") or user.role, fields.text("group") or user.group
+    return replace(user, role=role, group=group, status=status)
 
 
-def _managed(user: User, action: str, by: int) -> User:
+def _managed(action: str, user: User) -> User:
     if user.role == ROLE_ROOT:
         raise StoreError("the root user stays as it is")
     if action == "promote":
-        return replace(user, role=checked_role(ROLE_ADMIN, by))
+        return replace(user, role=ROLE_ADMIN)
     if action == "demote":
         return replace(user, role=ROLE_USER)
     if action in ("enable", "disable"):
