@@ -104,7 +104,7 @@ async def _set(parts: Opened, options: argparse.Namespace) -> None:
     try:
         await set_price(parts.store, options.model, fields)
     except Refused as exc:
-        raise StoreError(f"--{exc}") from exc
+        raise StoreError(f"--{exc.field} = {exc.problem}") from exc
     await say_when_live(parts.store, f"price of {options.model} set")
 
 

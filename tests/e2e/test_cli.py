@@ -189,7 +189,7 @@ BAD = [
     (1, "token create x --expires soon", "expected 12h, 30d"),
     (1, "token create x --expires 999999w", "expected 12h, 30d"),
     (1, "token create x --expires 2001-01-01", "in the past"),
-    (1, "token create x --subnets 10.0.0.0/99", "--subnets"),
+    (1, "token create x --subnets 10.0.0.0/99", "subnets"),
     (1, "user create root", "there is a user 'root' already"),
     (1, "user disable root", "the root user stays as it is"),
 ]
