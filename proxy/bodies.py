@@ -30,12 +30,12 @@ _MOST_WAITING = 500
 class BodyLog:
     """Keeps bodies for `keep_s`. An async context manager; leaving it writes what waits."""
 
-    def __init__(self, bodies: Bodies, keep_s: float, *, all: bool) -> None:
+    def __init__(self, bodies: Bodies, keep_s: float, *, keep_all: bool) -> None:
         self._bodies = bodies
         self._keep_s = keep_s
         self._owner = Owner()
         self._waiting: list[Body] = []
-        self.all = all
+        self.keep_all = keep_all
 
     async def __aenter__(self) -> BodyLog:
         self._owner.repeat(self.flush, _EVERY_S, "bodies of requests")
@@ -49,7 +49,7 @@ class BodyLog:
     def note(self, record: Record, asked: Asked | None, transfer: Transfer | None) -> None:
         """A request has ended. One that finds hundreds waiting is not kept."""
         failed = record.status >= 400 or bool(record.error_type)
-        if not (failed or self.all) or record.principal is None or len(self._waiting) >= _MOST_WAITING:
+        if not (failed or self.keep_all) or record.principal is None or len(self._waiting) >= _MOST_WAITING:
             return
         sent = record.asked or beginning(asked)
         reply = _problem(record) if failed else transfer.kept if transfer is not None else b""

@@ -114,7 +114,7 @@ class Exchange:
                 self._end()
                 return
             self._asked = asked
-            if relay.bodies is not None and relay.bodies.all:
+            if relay.bodies is not None and relay.bodies.keep_all:
                 record.asked = beginning(asked)
             if relay.replays is not None and await self._replayed(relay.replays, asked, principal):
                 return

@@ -142,7 +142,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
         Credentials(upstream) as credentials,
         AccessLog(parts.plugins.hooks) as access_log,
         Replays(parts.store) as replays,
-        BodyLog(parts.store.bodies, config.log.keep_bodies_s, all=config.log.keep_all_bodies) as bodies,
+        BodyLog(parts.store.bodies, config.log.keep_bodies_s, keep_all=config.log.keep_all_bodies) as bodies,
     ):
         pages = AccountPages(parts.store.requests, parts.store.accounts, ledger.pending)
         hooks = parts.plugins.hooks

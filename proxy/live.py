@@ -21,7 +21,7 @@ from .auth import Principal, split_pin
 from .config import Prices
 from .errors import database_away, unauthorized
 from .prices.book import make_book
-from .records import ENABLED, ROLE_ROOT, Token
+from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
 from .snapshot import EMPTY, Snapshot, build, demo_channel
 from .store import DatabaseError, Store, StoreError, Unavailable
 from .tasks import Owner
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 POLL_S = 0.1
 _HEARTBEAT_S = 5.0
 _MAX_KNOWN = 50_000
+ADMIN_KEY_NAME = "admin key"
+"""Of the user and the token that requests with the admin key are booked on."""
 _NO_KEY = "\0admin key"
 
 
@@ -161,25 +163,31 @@ class Live:
 
 
 async def administrator(store: Store, vault: Vault) -> Principal | None:
-    """Return whom the admin key stands for: the root user without limits; None if there is no such user.
+    """Return whom the admin key stands for, None if there is nobody it could.
 
-    What is asked with it is booked on a token of its own, made at the first use. The token has the hash of a
-    text that no header can carry: it is good for nothing by itself, whatever the admin key was or will be.
+    What is asked with it is booked on a token and a user of its own, made at the first use, so that it is
+    without limits whatever the root user has. The token has the hash of a text that no header can carry: it
+    is good for nothing by itself, whatever the admin key was or will be.
     """
     key_hash = vault.token_hash(_NO_KEY)
     row = await store.token_by_hash(key_hash)
     if row is None:
-        root = next((user for user in await store.users() if user.role == ROLE_ROOT), None)
-        if root is None:
+        owner = await _owner_of_admin_key(store)
+        if owner is None:
             return None
-        token = Token(0, root.id, "admin key", key_hash, "", ENABLED, int(time.time()))
+        token = Token(0, owner.id, ADMIN_KEY_NAME, key_hash, "", ENABLED, int(time.time()))
         with suppress(StoreError):  # another gateway was first
             await store.add_token(token)
         row = await store.token_by_hash(key_hash)
-    if row is None:
-        return None
-    token, user = row
-    return Principal(token, replace(user, limited=False))
+    return Principal(*row) if row is not None else None
+
+
+async def _owner_of_admin_key(store: Store) -> User | None:
+    user = User(0, ADMIN_KEY_NAME, ROLE_ROOT, DEFAULT_GROUP, ENABLED, int(time.time()))
+    with suppress(StoreError):  # somebody has that name already
+        return await store.add_user(user)
+    roots = [user for user in await store.users() if user.role == ROLE_ROOT]
+    return min(roots, key=lambda user: user.name != ADMIN_KEY_NAME, default=None)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from ..errors import unauthorized
+from ..errors import GatewayError, unauthorized
 from ..vault import TOKEN_PREFIX
 from .site import DESK, as_gateway_error, enveloped
 
@@ -60,8 +60,8 @@ def _either(ai_proxy: Handler | None, one_api: Handler | None) -> Handler:
             if ai_proxy is None or not has_admin_key(request):
                 raise unauthorized("this page needs the admin key")
             return await ai_proxy(request)
-        except web.HTTPException:
-            raise
+        except web.HTTPException as exc:  # a body that is too large
+            return enveloped(GatewayError(exc.status, exc.reason.lower()))
         except Exception as exc:  # the border of these pages
             return enveloped(as_gateway_error(exc))
 

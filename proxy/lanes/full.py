@@ -75,7 +75,8 @@ class FullLane:
             await pages.cleanup()
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        return web.Request(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        loop, most = asyncio.get_running_loop(), self._config.server.max_body_bytes
+        return web.Request(message, payload, protocol, writer, task, loop, client_max_size=most)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         transport, connection = request.transport, request.protocol

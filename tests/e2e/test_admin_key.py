@@ -1,9 +1,15 @@
 """The admin key as a client's key, and the header by which administrators choose a channel."""
 
+import asyncio
+
 import pytest
 import support
+from canalgate.proxy.records import ENABLED, ROLE_ROOT, ROLE_USER, User
+from canalgate.proxy.store.accounts import State
+from canalgate.proxy.store.audit import lasting
 
 ADMIN = "sk-the-admin-key-2024"
+FRESH = State(None, 0, 0, 0)
 GOOD = {"choices": [{"message": {"content": "hi"}}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
 
 
@@ -21,11 +27,11 @@ async def ask(gateway, key, fields="", model="m"):
 
 
 @pytest.mark.parametrize("key", [ADMIN, "the-admin-key-2024"])
-async def test_the_admin_key_relays_as_the_root_users_and_is_kept_nowhere(gateway, key):
+async def test_the_admin_key_relays_as_a_root_users_and_is_kept_nowhere(gateway, key):
     assert (await ask(gateway, key)).status == 200
     (token,) = [token for token in await gateway.parts.store.tokens() if token.name == "admin key"]
-    (root,) = await gateway.parts.store.users()
-    assert (token.user_id, token.hint) == (root.id, "")
+    (user,) = [user for user in await gateway.parts.store.users() if user.id == token.user_id]
+    assert (user.name, user.role, user.password_hash, token.hint) == ("admin key", ROLE_ROOT, "", "")
     assert token.key_hash != gateway.parts.vault.token_hash(ADMIN.removeprefix("sk-"))
 
 
@@ -36,10 +42,27 @@ async def test_the_token_of_the_admin_key_is_made_once(gateway):
     assert [token.name for token in await gateway.parts.store.tokens()].count("admin key") == 1
 
 
-async def test_the_admin_key_has_no_end_where_the_root_user_has_one(gateway):
-    await gateway.parts.store.accounts.set_balance("user:1", 0, "test", 1)
-    await gateway.live.catch_up()
+async def test_the_admin_key_has_no_end_where_the_root_user_has_one(tmp_path, provider):
+    provider.says(support.json_answer(GOOD))
+    prices = {"unpriced": "default", "default_prompt": "1000"}
+    async with support.gateway(tmp_path, admin={"key": ADMIN}, prices=prices) as made:
+        await made.add_channel(provider, "m")
+        await made.parts.store.accounts.set_balance("user:1", 100, "test", 1)
+        assert (await ask(made, ADMIN)).headers["x-canalgate-cost"] == "500"
+        store = made.parts.store
+        async with asyncio.timeout(5):
+            while (states := await store.accounts.states()).get("token:2", FRESH).used != 500:  # noqa: ASYNC110  so it is
+                await asyncio.sleep(0.02)
+        assert (states["user:1"].balance, states["user:2"].used) == (100, 500)
+        assert await lasting(store) == []
+
+
+async def test_a_user_who_has_the_name_already_does_not_get_the_admin_key(gateway):
+    user = User(0, "admin key", ROLE_USER, "default", ENABLED, 1)
+    await gateway.parts.store.add_user(user)
     assert (await ask(gateway, ADMIN)).status == 200
+    (token,) = [token for token in await gateway.parts.store.tokens() if token.name == "admin key"]
+    assert token.user_id == 1
 
 
 @pytest.mark.parametrize(
