@@ -14,7 +14,7 @@ from ...manage.refused import Refused
 from ...records import ROLE_ROOT, User
 from ...store import StoreError
 from ...store.trail import Deed
-from ..actors import Actor, actor_of, address_of
+from ..actors import ADMIN_KEY_NAME, Actor, actor_of, address_of
 from ..desk import DESK, Desk
 from .fields import Fields, fields_of
 
@@ -41,7 +41,8 @@ class Visit:
         if number is not None:
             user = await self.desk.store.user_by_id(number)
         else:
-            user = next((one for one in await self.desk.store.users() if one.role == ROLE_ROOT), None)
+            roots = (one for one in await self.desk.store.users() if one.role == ROLE_ROOT)
+            user = next((one for one in roots if one.name != ADMIN_KEY_NAME), None)
         if user is None:
             raise StoreError("there is no such user any more")
         return user
