@@ -234,7 +234,8 @@ async def test_the_setup_secret_sets_the_root_users_password_once(gateway, fresh
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ({"secret": "wrong", "password": "battery staple"}, 401), ({"secret": SECRET, "password": "short"}, 400),
+        ({"secret": "wrong", "password": "battery staple"}, 401),
+        ({"secret": SECRET, "password": "short"}, 400),
         ({"secret": "", "password": "battery staple"}, 401), ({"secret": SECRET}, 400),
     ],
 )  # fmt: skip
