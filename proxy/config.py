@@ -18,17 +18,11 @@ import msgspec
 
 from .errors import ConfigError
 from .money import parse_balance, parse_quota
+from .other_names import Meaning, understood
 from .records import RouteMode
 
 ENV_PREFIX = "CANALGATE_"
 CONFIG_ENV = "CANALGATE_CONFIG"
-OTHER_NAMES = (
-    ("SQL_DSN", "data", "database"),
-    ("ADMIN_KEY", "admin", "key"),
-    ("CANALGATE_ADMIN_KEY", "admin", "key"),
-    ("CANALGATE_SETUP_SECRET", "admin", "setup_secret"),
-)
-"""Settings by the names that One API, AI Proxy and we have for them in the environment; the last counts."""
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -145,10 +139,14 @@ class Admin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The pages of administrators. `key` is empty for none; it may do what the root user may.
 
     `setup_secret` sets the root user's password, once; empty for one that the first start makes and shows.
+    `root_token` and `root_access_token` are the root user's at the first start, empty for one that is made
+    and for none.
     """
 
     key: str = ""
     setup_secret: str = ""
+    root_token: str = ""
+    root_access_token: str = ""
 
     def __repr__(self) -> str:
         return "Admin()"  # a secret
@@ -233,9 +231,11 @@ def _with_plugin_tables(table: dict[str, Any]) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """CANALGATE_SECTION__KEY=value, the value as TOML has it; text needs no quotes, a list may be a,b,c."""
     tables: dict[str, dict[str, Any]] = {}
-    for name, section, key in OTHER_NAMES:
-        if environ.get(name):
-            tables.setdefault(section, {})[key] = environ[name]
+    for name, meaning in understood(environ):
+        for setting, text in zip(meaning.settings, _read_other(name, meaning, environ[name]), strict=False):
+            section, _, key = setting.partition(".")
+            if text:
+                tables.setdefault(section, {})[key] = _value(name, text, _type_of(section, key))
     for name in sorted(environ):
         if not name.startswith(ENV_PREFIX) or "__" not in name:
             continue
@@ -245,6 +245,13 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             raise ConfigError(f"environment: {name} names no setting; see config.example.toml")
         tables.setdefault(section, {})[key] = _value(name, environ[name], kind)
     return tables
+
+
+def _read_other(name: str, meaning: Meaning, text: str) -> tuple[str, ...]:
+    try:
+        return meaning.read(text)
+    except ValueError as exc:
+        raise ConfigError(f"environment: {name}={text!r}: {exc}") from None
 
 
 def _value(name: str, text: str, kind: object) -> Any:
@@ -386,6 +393,9 @@ def check(config: Config) -> None:
             read(getattr(config.quota, name))
         except ValueError as exc:
             raise ConfigError(f"quota.{name} = {exc}") from None
+    for name in ("root_token", "root_access_token"):
+        if not re.fullmatch(r"|[!-~]{8,191}", getattr(config.admin, name)):
+            raise ConfigError(f"admin.{name}: expected 8 to 191 characters without blanks")
     if upstream.ca_file and not Path(upstream.ca_file).is_file():
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
     if config.admin.setup_secret and len(config.admin.setup_secret) < _LEAST_SECRET:

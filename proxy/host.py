@@ -24,7 +24,7 @@ from ..plugins.manager import PluginManager
 from . import systemd
 from .access_log import AccessLog
 from .account_pages import AccountPages
-from .admin import aiproxy
+from .admin import aiproxy, oneapi
 from .admin.desk import Desk
 from .admin.dialects import add_dialects
 from .admin.site import make_site
@@ -49,7 +49,7 @@ from .signals import Signals
 from .snapshot import Snapshot
 from .store import Store, StoreError, open_store
 from .upstream import Upstream
-from .vault import Vault, is_awaiting_setup, new_password, new_token_key, open_vault
+from .vault import TOKEN_PREFIX, Vault, is_awaiting_setup, new_password, new_token_key, open_vault
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 class FirstStart:
     """What is made once, when there are no users yet, and shown once.
 
-    `setup_secret` sets the root user's password; empty where it is a setting, which nobody needs to be shown.
+    `setup_secret` sets the root user's password. Either is empty where it is a setting, which nobody needs to
+    be shown.
     """
 
     setup_secret: str
@@ -170,7 +171,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
 def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
     """Return the pages of administrators."""
     site = make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
-    add_dialects(site, aiproxy.ROUTES, {})
+    add_dialects(site, aiproxy.ROUTES, oneapi.ROUTES)
     return site
 
 
@@ -182,14 +183,18 @@ async def first_start(parts: Opened) -> FirstStart | None:
         await parts.store.set_password(root, parts.vault.setup_hash(given))
     if root is not None or await parts.store.users():
         return None
-    secret, key = given or new_password(), new_token_key()
+    admin, secret = parts.config.admin, given or new_password()
+    key = admin.root_token.removeprefix(TOKEN_PREFIX) or new_token_key()
     now, hashed = int(time.time()), parts.vault.setup_hash(secret)
     try:
         root = await parts.store.add_user(User(0, ROOT_NAME, ROLE_ROOT, DEFAULT_GROUP, ENABLED, now, hashed))
     except StoreError:
         return None  # another gateway on the same database was first
     await parts.store.add_token(make_token(parts.vault, root, "first", key, now))
-    return FirstStart("" if given else secret, key)
+    if admin.root_access_token:
+        access = parts.vault.token_hash(admin.root_access_token)
+        await parts.store.sessions.set_access_token(root.id, access, now)
+    return FirstStart("" if given else secret, "" if admin.root_token else key)
 
 
 def bind(config: Config) -> socket.socket:

@@ -9,7 +9,7 @@ import sys
 import msgspec
 
 from ..config import Config, check
-from ..host import ROOT_NAME, Ready, serve
+from ..host import ROOT_NAME, FirstStart, Ready, serve
 from ..logs import logging_to_stderr
 from ..snapshot import DEMO_CHANNEL_ID
 from .command import Commands
@@ -59,18 +59,9 @@ def _announce(ready: Ready) -> None:
     address = f"http://[{host}]:{ready.port}" if ":" in host else f"http://{host}:{ready.port}"
     lines = [f"canalgate listens on {address}"]
     if ready.first is not None:
-        secret = ready.first.setup_secret
-        lines += [
-            "",
-            *([f"  setup secret  {secret}"] if secret else []),
-            f"  client token  sk-{ready.first.token_key}",
-            "",
-            "Shown only now, so keep it." if not secret else
-            f"Shown only now, so keep them. The secret sets the password of the user {ROOT_NAME}, once;"
-            f" `canalgate user password {ROOT_NAME}` does too.",
-        ]  # fmt: skip
+        lines += _shown_once(ready.first)
     if DEMO_CHANNEL_ID in ready.snapshot.usable:
-        key = f"sk-{ready.first.token_key}" if ready.first else "$TOKEN"
+        key = f"sk-{ready.first.token_key}" if ready.first and ready.first.token_key else "$TOKEN"
         lines += [
             "",
             "There is no channel yet, so a demo answers. Try it:",
@@ -83,3 +74,16 @@ def _announce(ready: Ready) -> None:
         ]
     print("\n".join(lines), flush=True)
     sys.stdout.flush()
+
+
+def _shown_once(first: FirstStart) -> list[str]:
+    shown = {"setup secret": first.setup_secret, "client token": first.token_key and f"sk-{first.token_key}"}
+    lines = [f"  {name}  {secret}" for name, secret in shown.items() if secret]
+    if lines:
+        lines = ["", *lines, "", f"Shown only now, so keep {'it' if len(lines) == 1 else 'them'}."]
+    if first.setup_secret:
+        lines[-1] += (
+            f" The secret sets the password of the user {ROOT_NAME}, once;"
+            f" `canalgate user password {ROOT_NAME}` does too."
+        )
+    return lines

@@ -10,7 +10,7 @@ that two of them never wait for each other.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..limits import budget_ends
 from .changes import StoreError, bump
@@ -95,6 +95,20 @@ class Accounts:
                 {"name": name, "most": limit},
             )
         ]
+
+    async def latest(
+        self, kinds: Sequence[str], limit: int, user_id: int | None = None
+    ) -> list[Mapping[str, object]]:
+        """Return the latest changes of these kinds of users' balances, or of one user's."""
+        given: dict[str, object] = {f"kind{number}": kind for number, kind in enumerate(kinds)}
+        whose = "account LIKE 'user:%'" if user_id is None else "account = :account"
+        rows = await self._database.all(
+            "SELECT id, account, amount, kind, note, actor, at FROM credits"
+            f" WHERE {whose} AND kind IN ({', '.join(f':{name}' for name in given)})"
+            " ORDER BY id DESC LIMIT :most",
+            {**given, "account": f"user:{user_id}", "most": limit},
+        )
+        return [dict(row) for row in rows]
 
     # Leases.
 

@@ -91,6 +91,27 @@ class Codes:
                     raise Missing(f"there is no code {code_id}")
                 raise StoreError(f"code {code_id} was used")
 
+    async def change(self, code: Code) -> None:
+        """Save a code's name, quota and status. Raises StoreError if there is none, or it was used."""
+        if not 0 < code.quota < MOST:
+            raise StoreError("a code is worth more than nothing")
+        if len(code.name) > _MOST_NAME or "\0" in code.name:
+            raise StoreError(f"the name of codes has at most {_MOST_NAME} characters")
+        async with self._database.transaction() as transaction:
+            done = await transaction.run(
+                "UPDATE codes SET name = :name, quota = :quota, status = :status"
+                " WHERE id = :id AND status <> :used",
+                {"id": code.id, "name": code.name, "quota": code.quota, "status": code.status, "used": USED},
+            )
+            if not done:
+                raise StoreError(f"code {code.id} was used, or is gone")
+
+    async def remove(self, code_id: int) -> None:
+        """Delete a code. Raises StoreError if there is none."""
+        async with self._database.transaction() as transaction:
+            if not await transaction.run("DELETE FROM codes WHERE id = :id", {"id": code_id}):
+                raise StoreError(f"there is no code {code_id}")
+
     async def redeem(self, code: str, user_id: int, now: int, idem: str = "") -> int:
         """Add a code's quota to a user's balance, and return it. Raises StoreError saying why it cannot be.
 

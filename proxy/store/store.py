@@ -6,7 +6,7 @@ generation in its own transaction, which is how running gateways learn of it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from ..records import NO_TIMES, ChannelRow, Times, Token, User
 from ..vault import Vault
 from .accounts import Accounts, open_account
 from .bodies import Bodies
-from .changes import StoreError, bump, change, insert
+from .changes import Missing, StoreError, bump, change
 from .codes import Codes
 from .database import Clash, Database, Row, Transaction, Values
 from .events import Events
@@ -35,6 +35,12 @@ from .search import Search
 from .sessions import Sessions, close_all
 from .trail import Trail
 
+_ADD_CHANNEL = (
+    "INSERT INTO channels"
+    " (type, name, base_url, models, mapping, priority, weight, channel_groups, status, created_at,"
+    " ratio, times, secrets) VALUES (:type, :name, :base_url, :models, :mapping, :priority, :weight,"
+    " :channel_groups, :status, :created_at, :ratio, :times, :secrets)"
+)
 _SEALED_CHANNEL = "channel key"
 _ALIVE_S = 15
 
@@ -162,6 +168,15 @@ class Store:
                 await close_all(transaction, user.id)
             return bool(done)
 
+    async def remove_user(self, user_id: int) -> None:
+        """Delete a user with their tokens and sessions. Accounts stay, for what was spent."""
+        async with self.database.transaction() as transaction:
+            await bump(transaction)
+            for table in ("tokens", "sessions", "access_tokens"):
+                await transaction.run(f"DELETE FROM {table} WHERE user_id = :id", {"id": user_id})
+            if not await transaction.run("DELETE FROM users WHERE id = :id", {"id": user_id}):
+                raise Missing(f"there is no user {user_id}")
+
     # Tokens.
 
     async def tokens(self) -> list[Token]:
@@ -198,6 +213,13 @@ class Store:
             "this key is in use already",
         )
         return replace(token, id=new, limited=quota is not None)
+
+    async def tokens_of(self, user_id: int) -> list[Token]:
+        """Return a user's tokens, oldest first."""
+        sql = "SELECT * FROM tokens WHERE user_id = :user_id ORDER BY id"
+        rows = await self.database.all(sql, {"user_id": user_id})
+        states = await self.accounts.states([token_account(row["id"]) for row in rows])
+        return [token_of(row, states) for row in rows]
 
     async def token(self, token_id: int) -> Token | None:
         """Find a token by its id."""
@@ -265,16 +287,14 @@ class Store:
 
     async def add_channel(self, channel: ChannelRow) -> ChannelRow:
         """Add a channel; the id is given by the store."""
-        new = await insert(
-            self.database,
-            "INSERT INTO channels"
-            " (type, name, base_url, models, mapping, priority, weight, channel_groups, status, created_at,"
-            " ratio, times, secrets) VALUES (:type, :name, :base_url, :models, :mapping, :priority, :weight,"
-            " :channel_groups, :status, :created_at, :ratio, :times, :secrets)",
-            self._channel_values(channel),
-            "this channel clashes with another",
-        )
-        return replace(channel, id=new)
+        return (await self.add_channels([channel]))[0]
+
+    async def add_channels(self, channels: Sequence[ChannelRow]) -> list[ChannelRow]:
+        """Add channels, all or none; the ids are given by the store."""
+        async with self.database.transaction() as transaction:
+            await bump(transaction)
+            ids = [await transaction.insert(_ADD_CHANNEL, self._channel_values(row)) for row in channels]
+        return [replace(row, id=new) for row, new in zip(channels, ids, strict=True)]
 
     async def change_channel(self, channel: ChannelRow, generation: int | None = None) -> None:
         """Save every field of a channel. Raises Moved: see changes.bump."""
