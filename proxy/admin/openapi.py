@@ -99,7 +99,8 @@ def _parameters(
     if operation.query is not None:
         query = components[re.sub(r".*/", "", found[str(operation.query)]["$ref"])]
         for name, schema in query["properties"].items():
-            yield {"name": name, "in": "query", "required": False, "schema": _sent(schema)}
+            is_required = name in query.get("required", ())
+            yield {"name": name, "in": "query", "required": is_required, "schema": _sent(schema)}
     if operation.is_once:
         yield _header(
             "Idempotency-Key", "With the same key again in a day the first answer is given again.", 191
