@@ -1,15 +1,15 @@
 """The resources of the admin API, one module for what belongs together."""
 
 from ..operations import Operation, Operations
-from . import account, channels, models, money, people, records, tokens
+from . import account, channels, models, money, people, records, tokens, trials
 
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
     for resource in (
-        account.operations, channels.operations, models.operations, models.route_operations,
-        tokens.operations, people.operations,
-        people.group_operations, money.code_operations, money.price_operations, money.limit_operations,
-        records.log_operations, records.usage_operations, records.audit_operations,
+        account.operations, channels.operations, trials.operations, models.operations,
+        models.route_operations, tokens.operations, people.operations, people.group_operations,
+        money.code_operations, money.price_operations, money.limit_operations, records.log_operations,
+        records.usage_operations, records.audit_operations,
     )
     for operation in resource.all
 )  # fmt: skip

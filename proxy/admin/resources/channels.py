@@ -169,7 +169,7 @@ async def list_channels(call: Call, query: ChannelQuery) -> Page[Channel]:
 @operations.get("/channels/{id}", "admin")
 async def show_channel(call: Call, id: Id) -> Tagged[Channel]:
     """Show a channel."""
-    return await _tagged(call, await find(call, id))
+    return await tagged(call, await find(call, id))
 
 
 @operations.get("/channels/{id}/health", "admin")
@@ -185,7 +185,7 @@ async def create_channel(call: Call, body: NewChannel) -> Tagged[Channel]:
     empty = ChannelRow(0, "", "", "", "", (), int(time.time()))
     row = await channels.add(desk.store, desk.adapters, _changed(empty, body))
     call.note(f"channel:{row.id}", name=row.name, type=row.type, models=row.models)
-    return await _tagged(call, row)
+    return await tagged(call, row)
 
 
 @operations.patch("/channels/{id}", "admin")
@@ -199,7 +199,7 @@ async def change_channel(call: Call, id: Id, body: ChannelChange) -> Tagged[Chan
 
     before, after = await channels.edit(desk.store, desk.adapters, id, change)
     call.note(f"channel:{id}", **_differences(call, before, after))
-    return await _tagged(call, after)
+    return await tagged(call, after)
 
 
 @operations.delete("/channels/{id}", "admin", matched=True)
@@ -258,7 +258,8 @@ def _ratio(text: str) -> int:
         raise Refused("ratio", str(exc)) from exc
 
 
-async def _tagged(call: Call, row: ChannelRow) -> Tagged[Channel]:
+async def tagged(call: Call, row: ChannelRow) -> Tagged[Channel]:
+    """Return a channel as it is shown, with its tag."""
     with suppress(GatewayError):  # then its health is that of before the change
         await call.desk.live.catch_up()
     return Tagged(_shown(call, row, await refusals(call.desk)), tag_of(call.desk, row))
