@@ -182,6 +182,7 @@ class Attempt:
                 self._upload.cancel()
             self.request.relay.upstream.release(connection)
         self.bill.leave(self.visit)
+        self.request.relay.gate.freed(self.chosen.row.id)
 
     def _judge(self, transfer: Transfer) -> None:
         """Say how the channel has fared, as far as it has: the client may have left before."""
