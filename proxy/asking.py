@@ -83,7 +83,7 @@ class Asking:
     async def _ask(self, attempt: Attempt, *, fresh: bool = False) -> None:
         asked = continued(self._asked, attempt.chosen, self._text) if self._text else self._asked
         claim = partial(self._claimed, attempt) if self._beside is not None else None
-        await attempt.ask(asked, self._over, claim, fresh=fresh)
+        await attempt.ask(asked, self._over, claim, fresh=fresh, deadline=self._attempts.deadline)
         answer, transfer = self._request.answer, attempt.transfer
         if isinstance(answer, Continuing) and transfer is not None:
             transfer.rescue = partial(self._rescued, attempt)

@@ -55,8 +55,9 @@ class Attempts:
     """The channels of one request and where it stands among them."""
 
     __slots__ = (
-        "_at", "_budget", "_candidates", "_deadline", "_failures", "_health", "_model", "_renewed",
-        "_settings", "_shortest_s", "_tried", "member",
+        "_at", "_budget", "_candidates", "_failures", "_health", "_model", "_renewed",
+        "_settings", "_shortest_s", "_tried", "deadline",
+        "member",
     )  # fmt: skip
 
     def __init__(
@@ -73,7 +74,8 @@ class Attempts:
         self._health = health
         self._budget = budget
         self._settings = settings
-        self._deadline = now + settings.deadline_s
+        self.deadline = now + settings.deadline_s
+        """Until when the first byte of an answer is waited for, whatever is tried."""
         self._at = 0
         self._failures: list[UpstreamError] = []
         self._tried: list[str] = []
@@ -98,7 +100,7 @@ class Attempts:
         self._failures.append(error)
         if error.kind is ErrorKind.REQUEST:
             raise error
-        if len(self._failures) >= self._settings.attempts or now >= self._deadline:
+        if len(self._failures) >= self._settings.attempts or now >= self.deadline:
             raise self._told()
         self._tried.append(self.member.channel.key)
         same = self._may_ask_again(error, now)

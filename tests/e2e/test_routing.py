@@ -301,6 +301,17 @@ async def test_a_channel_that_passes_a_time_limit_of_its_own_is_left_for_the_nex
         assert time.monotonic() - began < 2
 
 
+async def test_nothing_is_waited_for_beyond_the_deadline_of_a_request(tmp_path, provider):
+    provider.says(5.0)
+    async with support.gateway(tmp_path, routing={"deadline_s": 0.2}) as gateway:
+        await gateway.add_channel(provider, "m", priority=1)
+        await gateway.add_channel(provider, "m")
+        began = time.monotonic()
+        answer = await gateway.chat()
+        assert (answer.status, len(provider.asked)) == (504, 1)
+        assert time.monotonic() - began < 2
+
+
 # A second channel beside a slow one.
 
 
