@@ -98,13 +98,16 @@ def no_such_model(model: str) -> GatewayError:
     )
 
 
+OVERLOADED = "overloaded"
+
+
 def overloaded() -> GatewayError:
     """Too many requests run and wait already."""
     return GatewayError(
         503,
         "the gateway has too much to do; try again in a moment",
         type="server_error",
-        code="overloaded",
+        code=OVERLOADED,
         headers={"retry-after": "1"},
     )
 
