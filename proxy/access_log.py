@@ -194,9 +194,10 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _shown(value: object) -> str:
-    text = str(value)
-    return repr(text) if " " in text or not text.isprintable() else text
+def _shown(value: object) -> object:
+    if type(value) is str and (" " in value or not value.isprintable()):
+        return repr(value)
+    return value
 
 
 @lru_cache(maxsize=8)

@@ -409,14 +409,13 @@ class Bill:
 
     def _notes(self, visit: Visit) -> bytes:
         fields = self.ticket.headers() if self.ticket is not None else ()
-        lines = b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in fields)
+        lines = b"".join([b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in fields])
         return b"x-canalgate-channel: %d\r\n%b" % (visit.chosen.row.id, lines)
 
     def _end_tickets(self, tokens: int) -> None:
-        now = time.time()
         for ticket in (self.ticket, self._visit.ticket if self._visit is not None else None):
             if ticket is not None:
-                ticket.close(tokens, now)
+                ticket.close(tokens, time.time())
 
 
 def _nobody_waits() -> None:

@@ -284,8 +284,9 @@ class Exchange:
             self.relay.bodies.note(record, self._asked, self._transfer)
         if self._kept is not None:
             self._kept.close()
-        if self._asking is not None:
-            self._asking.end()
+        asking, self._asking = self._asking, None  # it knows this exchange: cut the cycle
+        if asking is not None:
+            asking.end()
         if self._has_turn:
             self.relay.gate.leave()
         self.relay.access_log.add(record)

@@ -13,6 +13,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 Values = Mapping[str, Any]
+Rows = Sequence[Values | tuple[Any, ...]]
+"""Values of several runs of a statement; a tuple has them in the order of the statement's parameters."""
+
 Row = Mapping[str, Any]
 """A row's values by column."""
 
@@ -76,7 +79,7 @@ class Transaction(ABC):
         """Run a statement; returns how many rows it found (changed or already so)."""
 
     @abstractmethod
-    async def many(self, sql: str, rows: Sequence[Values]) -> None:
+    async def many(self, sql: str, rows: Rows) -> None:
         """Run a statement once for each of these, in one go."""
 
     @abstractmethod

@@ -19,6 +19,7 @@ from .database import (
     DatabaseError,
     Dialect,
     Row,
+    Rows,
     Unavailable,
     Values,
 )
@@ -101,7 +102,7 @@ class MySqlLink(Link):
             return 0
         return 1
 
-    async def many(self, sql: str, rows: Sequence[Values]) -> None:
+    async def many(self, sql: str, rows: Rows) -> None:
         text, names = formatted(sql)
         with self._asking():
             async with self._connection.cursor() as cursor:

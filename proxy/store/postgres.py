@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 import asyncpg
 
 from .address import Address
-from .database import NO_VALUES, Clash, DatabaseError, Dialect, Row, Unavailable, Values
+from .database import NO_VALUES, Clash, DatabaseError, Dialect, Row, Rows, Unavailable, Values
 from .named import in_order, numbered
 from .server import ALONE_S, Link, ServerDatabase, number
 from .upsert import on_conflict
@@ -66,7 +66,7 @@ class PostgresLink(Link):
         count = (await self._execute(sql, values)).rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
-    async def many(self, sql: str, rows: Sequence[Values]) -> None:
+    async def many(self, sql: str, rows: Rows) -> None:
         text, names = numbered(sql)
         with self._asking():
             await self._connection.executemany(text, [in_order(names, row) for row in rows])
