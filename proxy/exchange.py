@@ -218,6 +218,8 @@ class Exchange:
         except Exception:
             log.exception("failure of a failure request_id=%s", self.inbound.request_id)
             error = internal()
+        # Its frames know this request, and so would keep it and its body until the collector comes.
+        exc.__traceback__ = exc.__context__ = None
         if answer.started:
             if isinstance(answer, continuing.Continuing) and isinstance(exc, UpstreamError):
                 answer.write(error_event(exc, self.record.model, b"\n\n"))

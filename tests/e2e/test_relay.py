@@ -92,6 +92,9 @@ ENDS = {
         {"stream": True},
         STREAM_HEAD + chunk(delta("a", "stop") + USAGE + b"data: [DONE]\n\n") + STREAM_END,
     ),
+    "an error of the client's": ({}, json_answer({"error": {"message": "no"}}, 400)),
+    "an error of the provider's": ({}, json_answer({"error": {"message": "no"}}, 500)),
+    "a wrong request": ({"model": 7}, b""),
 }
 
 
