@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types guards table bench bench-peers bench-count bench-log bench-system prove setup system clean
+.PHONY: run test lint types guards table bench bench-peers bench-count bench-log bench-overload bench-system prove setup system clean
 
 run: $(VENV)/.run
 	$(BIN)/canalgate serve
@@ -44,6 +44,10 @@ bench-count: setup
 # The call log at ten million rows; takes minutes. LOG="--rows 1000000" for less.
 bench-log: setup
 	$(BIN)/python bench/log.py $(LOG)
+
+# Five times the load that can be served; needs wrk.
+bench-overload: setup
+	$(BIN)/python bench/overload.py
 
 # The long forms of proofs: a hundred kills, fifty successors, a thousand losses of power, ten thousand programs, a
 # thousand clients that leave.

@@ -1,8 +1,8 @@
 """`make bench-overload`: what comes through when five times as many ask as can be served.
 
-wrk keeps so many connections busy that each asks again at once, whatever it was told: the hardest kind, since a
-client that obeys Retry-After would wait. Good answers of each second are compared with those of the peak, which
-is measured before and after it.
+wrk keeps its connections busy: each asks again at once, whatever it was told. That is the hardest kind, since a
+client that obeys Retry-After would wait. Good answers a second are compared with those of the peak, measured
+before and after.
 """
 
 from __future__ import annotations
@@ -35,12 +35,10 @@ class Seen(NamedTuple):
 
 def main() -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory(prefix="canalgate-overload-") as folder, provider(Path(folder)) as site:
-        settings = {
-            "CANALGATE_OVERLOAD__RUNNING": str(_RUNNING),
-            "CANALGATE_OVERLOAD__WAITING": str(_RUNNING),
-        }
-        with canalgate(site, **settings) as gateway:
+    bound = str(_RUNNING)
+    settings = {"CANALGATE_OVERLOAD__RUNNING": bound, "CANALGATE_OVERLOAD__WAITING": bound}
+    with tempfile.TemporaryDirectory(prefix="canalgate-overload-") as folder:
+        with provider(Path(folder)) as site, canalgate(site, **settings) as gateway:
             _table(gateway, site)
 
 
@@ -49,36 +47,48 @@ def _table(gateway: Gateway, site: Site) -> None:
     for _ in range(_ROUNDS):
         before = _ask(gateway, site, _RUNNING)
         floods.append(_ask(gateway, site, 5 * _RUNNING))
-        after = _ask(gateway, site, _RUNNING)
-        peaks.append((before.good + after.good) / 2)
+        peaks.append((before.good + _ask(gateway, site, _RUNNING).good) / 2)
     shares = [flood.good / peak for flood, peak in zip(floods, peaks, strict=True)]
-    print(f"{_RUNNING} at a time, as many wait; {5 * _RUNNING} connections ask without a pause; {_ROUNDS} rounds")
-    print(f"peak                 {median(peaks):8.0f} good answers a second")
-    print(f"five times as many   {median(one.good for one in floods):8.0f} good, {median(shares):.0%} of the peak")
-    print(f"                     ({min(shares):.0%} to {max(shares):.0%})")
-    print(f"refused              {median(one.refused for one in floods):8.0f} a second")
-    print(f"p99                  {median(one.p99_ms for one in floods):8.1f} ms")
+    good, refused, p99_ms = (median(column) for column in zip(*floods, strict=True))
+    print(
+        f"{_RUNNING} at a time, as many wait; {5 * _RUNNING} connections that never pause; {_ROUNDS} rounds"
+    )
+    print(f"peak       {median(peaks):8.0f} good answers a second")
+    print(f"five times {good:8.0f} good, {median(shares):.0%} ({min(shares):.0%} to {max(shares):.0%})")
+    print(f"refused    {refused:8.0f} a second")
+    print(f"p99        {p99_ms:8.1f} ms")
 
 
 def _ask(gateway: Gateway, site: Site, connections: int) -> Seen:
     script = site.folder / "ask.lua"
-    fields = "\n".join(
-        f'wrk.headers["{name}"] = "{value}"'
-        for name, value in (line.split(": ", 1) for line in (*gateway.fields, "Content-Type: application/json"))
-    )
-    script.write_text(f"wrk.method = 'POST'\nwrk.body = '{_BODY}'\n{fields}\n", "utf-8")
+    fields = [line.split(": ", 1) for line in (*gateway.fields, "Content-Type: application/json")]
+    lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in fields]
+    script.write_text("\n".join(["wrk.method = 'POST'", f"wrk.body = '{_BODY}'", *lines]), "utf-8")
+    command = [
+        "taskset",
+        "-c",
+        str(LOAD_CORE),
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{_SECONDS}s",
+        "--latency",
+    ]
     url = f"http://127.0.0.1:{gateway.port}/v1/chat/completions"
-    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{_SECONDS}s", "--latency"]
     done = subprocess.run([*command, "-s", str(script), url], capture_output=True, text=True, check=False)
-    total = re.search(r"(\d+) requests in ([\d.]+)s", done.stdout)
+    return _read(done.stdout, done.stderr)
+
+
+def _read(said: str, complained: str) -> Seen:
+    total = re.search(r"(\d+) requests in ([\d.]+)s", said)
     if total is None:
-        raise BenchError(done.stderr or done.stdout)
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
-    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout)
+        raise BenchError(complained or said)
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
+    slow = re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
     refused, seconds = int(bad[1]) if bad else 0, float(total[2])
     scale = {"us": 0.001, "ms": 1.0, "s": 1000.0}
-    slow = float(p99[1]) * scale[p99[2]] if p99 else 0.0
-    return Seen((int(total[1]) - refused) / seconds, refused / seconds, slow)
+    p99_ms = float(slow[1]) * scale[slow[2]] if slow else 0.0
+    return Seen((int(total[1]) - refused) / seconds, refused / seconds, p99_ms)
 
 
 if __name__ == "__main__":
