@@ -1,7 +1,7 @@
 """`make bench-overload`: what comes through when five times as many ask as can be served.
 
-wrk keeps its connections busy: each asks again at once, whatever it was told. That is the hardest kind, since a
-client that obeys Retry-After would wait. Good answers a second are compared with those of the peak, measured
+wrk keeps its connections busy: each asks again at once, whatever it was told. That is the hardest kind, since
+a client that obeys Retry-After would wait. Good answers a second are compared with the peak, measured
 before and after.
 """
 
@@ -37,9 +37,12 @@ def main() -> None:
     """Measure and print."""
     bound = str(_RUNNING)
     settings = {"CANALGATE_OVERLOAD__RUNNING": bound, "CANALGATE_OVERLOAD__WAITING": bound}
-    with tempfile.TemporaryDirectory(prefix="canalgate-overload-") as folder:
-        with provider(Path(folder)) as site, canalgate(site, **settings) as gateway:
-            _table(gateway, site)
+    with (
+        tempfile.TemporaryDirectory(prefix="canalgate-overload-") as folder,
+        provider(Path(folder)) as site,
+        canalgate(site, **settings) as gateway,
+    ):
+        _table(gateway, site)
 
 
 def _table(gateway: Gateway, site: Site) -> None:
