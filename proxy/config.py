@@ -62,7 +62,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Connections to providers."""
+    """Connections to providers. `private` and `allow`: see upstream/reach.py."""
 
     connect_s: float = 10.0
     first_byte_s: float = 600.0
@@ -70,6 +70,8 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keepalive_s: float = 30.0
     max_reply_bytes: int = 64 * 1024 * 1024
     ca_file: str = ""
+    private: bool = True
+    allow: tuple[str, ...] = ()
 
 
 class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -352,13 +354,15 @@ def check(config: Config) -> None:
         raise ConfigError(
             f"server.early_heartbeat_s = {server.early_heartbeat_s}: without effect while heartbeat_s is 0"
         )
-    for network in server.trusted_proxies:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as exc:
-            raise ConfigError(
-                f"server.trusted_proxies: {exc}; write an address or a network like 10.0.0.0/8"
-            ) from exc
+    for name, networks in (
+        ("server.trusted_proxies", server.trusted_proxies),
+        ("upstream.allow", upstream.allow),
+    ):
+        for network in networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as exc:
+                raise ConfigError(f"{name}: {exc}; write an address or a network like 10.0.0.0/8") from exc
     if not 0 <= config.ledger.keep_days < 2**20:
         raise ConfigError(f"ledger.keep_days = {config.ledger.keep_days}: expected 0 (for ever) or more")
     if not 0 < config.ledger.flush_s <= 3600:

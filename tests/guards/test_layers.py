@@ -24,7 +24,7 @@ FLOORS = {
     "metering.stream": 1, "metering.estimate": 2, "metering.report": 2, "metering.local": 3,
     "metering.measure": 4, "metering": 5,
     # Decisions and input and output, each on its own.
-    "logs": 2, "auth": 2, "routing": 6, "health": 5, "transfer": 2, "asked": 2, "upstream.connection": 2,
+    "logs": 2, "auth": 2, "routing": 6, "health": 5, "transfer": 2, "asked": 2, "upstream.connection": 2, "upstream.reach": 1,
     # The store: the databases, what they have in common, statements by area.
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
     "store.named": 1, "store.sqlite": 2, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
