@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from .errors import ConfigError
+from .keyring import parse
 from .money import parse_balance, parse_quota
 from .records import RouteMode
 
@@ -376,7 +377,8 @@ def check(config: Config) -> None:
             raise ConfigError(f"quota.{name} = {exc}") from None
     if upstream.ca_file and not Path(upstream.ca_file).is_file():
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
-    if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):
-        raise ConfigError(
-            "data.secret_key: expected 64 hexadecimal digits; make some with `openssl rand -hex 32`"
-        )
+    if config.data.secret_key:
+        try:
+            parse(config.data.secret_key)
+        except ValueError as exc:
+            raise ConfigError(f"data.secret_key: {exc}; make some with `openssl rand -hex 32`") from None

@@ -119,7 +119,7 @@ class Live:
             self._known = {}
         # A load puts a new dict in place, so what was read before it cannot get into the new one.
         known = self._known
-        row = await self._store.token_by_hash(key_hash)
+        row = await self._store.token_by_key(key)
         found = known[key_hash] = Principal(*row) if row is not None else None
         return found
 

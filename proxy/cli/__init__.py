@@ -28,6 +28,7 @@ from . import (
     plugins,
     price,
     route,
+    secret,
     serve,
     token,
     usage,
@@ -90,7 +91,7 @@ def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in (
         serve, check, channel, model, route, token, user, group, price, limit, code, log, usage, ledger,
-        moving, plugins, conformance,
+        moving, secret, plugins, conformance,
     ):  # fmt: skip
         module.add_commands(commands)
     return parser, commands

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from ..records import NO_TIMES, ChannelRow, Times, Token, User
-from ..vault import Vault
+from ..vault import Vault, token_hash
 from .accounts import Accounts, State, open_account
 from .changes import StoreError, bump, change, insert
 from .codes import Codes
@@ -23,13 +23,14 @@ from .database import Clash, Database, Row, Transaction, Values
 from .events import Events
 from .faults import Faults
 from .gifts import Invitation, give
+from .hash_keys import HashKeys
 from .imports import Imports
 from .limits import LimitRows
 from .prices import Prices
 from .requests import Requests
 from .routes import Routes
+from .sealed import CHANNEL_KEY, Sealed
 
-_SEALED_CHANNEL = "channel key"
 _ALIVE_S = 15
 
 Then = Callable[[Transaction, int], Awaitable[None]]
@@ -48,6 +49,8 @@ class Store:
         self.routes = Routes(database)
         self.faults = Faults(database)
         self.events = Events(database)
+        self.sealed = Sealed(database, vault)
+        self.hash_keys = HashKeys(database, vault)
         self._vault = vault
         self.imports = Imports(database, self._channel_values, self.requests)
 
@@ -156,6 +159,14 @@ class Store:
         states = await self.accounts.states([token_account(row["id"]), user_account(row["user_id"])])
         return (_token(row, states), _user(owner, states)) if owner else None
 
+    async def token_by_key(self, key: str) -> tuple[Token, User] | None:
+        """Find a token and its user by the key that a client holds, whichever installation made it."""
+        found = await self.token_by_hash(self._vault.token_hash(key))
+        if found is None:
+            for hash_key in await self.hash_keys.all():
+                found = found or await self.token_by_hash(token_hash(key, hash_key))
+        return found
+
     async def add_token(self, token: Token, quota: int | None = None) -> Token:
         """Add a token that may spend so much, None for as much as its user; the id is given by the store."""
         values = {
@@ -251,11 +262,11 @@ class Store:
             "priority": channel.priority, "weight": channel.weight, "channel_groups": _json(channel.groups),
             "status": channel.status, "created_at": channel.created_at, "ratio": channel.ratio,
             "times": _json({name: value for name, value in asdict(channel.times).items() if value}),
-            "secrets": self._vault.seal(secrets, _SEALED_CHANNEL),
+            "secrets": self._vault.seal(secrets, CHANNEL_KEY),
         }  # fmt: skip
 
     def _channel(self, row: Row) -> ChannelRow:
-        secrets = orjson.loads(self._vault.open(row["secrets"], _SEALED_CHANNEL))
+        secrets = orjson.loads(self._vault.open(row["secrets"], CHANNEL_KEY))
         return ChannelRow(
             id=row["id"],
             type=row["type"],

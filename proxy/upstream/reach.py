@@ -59,7 +59,7 @@ CONTENT = Policy(frozenset({EMBEDDED, *(rule for rule, _ in _RULES)}))
 
 
 def for_channels(private: bool, allow: Iterable[str] = ()) -> Policy:
-    """Return the policy for addresses that administrators name; `private` ones may be our network's or our own.
+    """Return the policy for addresses that administrators name; with `private`, our own network's too.
 
     Raises ValueError for what is no network.
     """

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS = {
     # Values and small tools.
     "errors": 0, "money": 0, "headers": 0, "records": 0, "tasks": 0, "multipart": 0, "tail": 0,
-    "config": 1, "vault": 1, "snapshot": 4, "answer": 1, "inbound": 1, "endpoints": 1,
+    "keyring": 0, "config": 1, "keyfile": 1, "vault": 2, "snapshot": 4, "answer": 1, "inbound": 1,
+    "endpoints": 1,
     "chain": 1, "events": 1, "heartbeats": 6, "numbered": 0, "kept": 2,
 # Money: what a request used and cost, and what may be spent.
     "ledger": 0, "ledger.entry": 0, "ledger.book": 1, "ledger.journal": 0, "ledger.importer": 8,
@@ -24,11 +25,13 @@ FLOORS = {
     "metering.stream": 1, "metering.estimate": 2, "metering.report": 2, "metering.local": 3,
     "metering.measure": 4, "metering": 5,
     # Decisions and input and output, each on its own.
-    "logs": 2, "auth": 2, "routing": 6, "health": 5, "transfer": 2, "asked": 2, "upstream.connection": 2, "upstream.reach": 1,
+    "logs": 2, "auth": 3, "routing": 6, "health": 5, "transfer": 2, "asked": 2, "upstream.connection": 2,
+    "upstream.reach": 1,
     # The store: the databases, what they have in common, statements by area.
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
     "store.named": 1, "store.sqlite": 2, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
     "store.store": 5, "store.open": 6, "store.source": 3, "store.imports": 4,
+    "store.sealed": 3, "store.hash_keys": 4,
     "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
     "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 6,
     "store.prices": 2, "store.limits": 2, "store.routes": 2, "store.faults": 2, "store.events": 2,
@@ -50,7 +53,8 @@ FLOORS = {
     "importers.review": 11, "importers.apply": 12, "importers.history": 9,
     "importers.verify": 12, "importers": 13,
     # A request, the server, the process.
-    "manage": 0, "manage.refused": 8, "manage.channels": 9, "manage.models": 9, "explain": 7,
+    "manage": 0, "manage.refused": 8, "manage.channels": 9, "manage.models": 9, "manage.rotation": 9,
+    "explain": 7,
     "admin": 0, "admin.desk": 15, "admin.site": 23,
     "replays": 8, "alarms": 8, "attempts": 11, "relay": 12, "probe": 13, "checkups": 14,
     "exchange": 13, "rejoin": 13,
@@ -61,7 +65,7 @@ FLOORS = {
     "cli.command": 40, "cli.output": 40, "cli.amounts": 40,
     "cli.plugins": 41, "cli.channel": 41, "cli.check": 41, "cli.conformance": 41, "cli.serve": 41,
     "cli.token": 41, "cli.user": 41, "cli.named": 40, "cli.log": 41, "cli.usage": 41,
-    "cli.model": 41, "cli.route": 41, "cli.moving": 41,
+    "cli.model": 41, "cli.route": 41, "cli.moving": 41, "cli.secret": 41,
     "cli.price": 41, "cli.group": 41, "cli.limit": 41, "cli.code": 41, "cli.ledger": 41,
     "cli": 42,
 }  # fmt: skip
