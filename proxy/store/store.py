@@ -6,7 +6,8 @@ generation in its own transaction, which is how running gateways learn of it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from types import MappingProxyType
@@ -30,8 +31,10 @@ from .prices import Prices
 from .requests import Requests
 from .routes import Routes
 from .sealed import CHANNEL_KEY, Sealed
+from .writing import Writing
 
 _ALIVE_S = 15
+_MOVE_ON = "UPDATE state SET generation = generation + 1 WHERE id = 1 AND generation = :at"
 
 Then = Callable[[Transaction, int], Awaitable[None]]
 
@@ -60,6 +63,22 @@ class Store:
         """Number of the latest administrative change."""
         row = await self.database.one("SELECT generation FROM state WHERE id = 1")
         return int(row["generation"]) if row else 0
+
+    @asynccontextmanager
+    async def writing(self, generation: int) -> AsyncIterator[Writing]:
+        """Open the transaction of many changes to what was read at a generation.
+
+        Raises StoreError if anything was changed since, or on a clash; then nothing is written.
+        """
+        async with self.database.transaction() as transaction:
+            if not await transaction.run(_MOVE_ON, {"at": generation}):
+                raise StoreError("something else was changed meanwhile, and nothing was written; try again")
+            writing = Writing(self.database, transaction, self._channel_values)
+            try:
+                yield writing
+                await writing.finish()
+            except Clash as exc:
+                raise StoreError(f"this clashes with what is there; nothing was written: {exc}") from exc
 
     async def report_instance(self, name: str, generation: int, now: int, health: str = "[]") -> None:
         """Say that a gateway runs, which generation it has loaded and how its channels fare (JSON).

@@ -31,7 +31,7 @@ FLOORS = {
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
     "store.named": 1, "store.sqlite": 2, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
     "store.store": 5, "store.open": 6, "store.source": 3, "store.imports": 4,
-    "store.sealed": 3, "store.hash_keys": 4,
+    "store.sealed": 3, "store.hash_keys": 4, "store.writing": 3,
     "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
     "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 6,
     "store.prices": 2, "store.limits": 2, "store.routes": 2, "store.faults": 2, "store.events": 2,
@@ -52,6 +52,10 @@ FLOORS = {
     "importers.report": 6, "importers.one_api": 9, "importers.ai_proxy": 9, "importers.litellm": 9,
     "importers.review": 11, "importers.apply": 12, "importers.history": 9,
     "importers.verify": 12, "importers": 13,
+    # An installation as a file.
+    "blueprint": 0, "blueprint.toml": 0, "blueprint.document": 1, "blueprint.locked": 2, "blueprint.here": 8,
+    "blueprint.describe": 9, "blueprint.wanted": 10, "blueprint.changes": 10, "blueprint.decision": 11,
+    "blueprint.things": 12, "blueprint.settings": 12, "blueprint.apply": 13,
     # A request, the server, the process.
     "manage": 0, "manage.refused": 8, "manage.channels": 9, "manage.models": 9, "manage.rotation": 9,
     "explain": 7,
@@ -65,7 +69,7 @@ FLOORS = {
     "cli.command": 40, "cli.output": 40, "cli.amounts": 40,
     "cli.plugins": 41, "cli.channel": 41, "cli.check": 41, "cli.conformance": 41, "cli.serve": 41,
     "cli.token": 41, "cli.user": 41, "cli.named": 40, "cli.log": 41, "cli.usage": 41,
-    "cli.model": 41, "cli.route": 41, "cli.moving": 41, "cli.secret": 41,
+    "cli.model": 41, "cli.route": 41, "cli.moving": 41, "cli.secret": 41, "cli.blueprint": 41,
     "cli.price": 41, "cli.group": 41, "cli.limit": 41, "cli.code": 41, "cli.ledger": 41,
     "cli": 42,
 }  # fmt: skip
