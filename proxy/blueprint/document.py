@@ -199,6 +199,8 @@ def _said(message: str, table: object) -> str:
     if unknown:
         where = f"{where}.{unknown[1]}".lstrip(".")
         problem = "there is no such field"
+    if "[...]" in where:
+        where = where.replace("[...]", f" {_failing(where, table)!r}", 1)
     named = re.match(r"(\w+)\[(\d+)\]", where)
     if named and isinstance(table, Mapping):
         entry = table[named[1]][int(named[2])]
@@ -206,3 +208,15 @@ def _said(message: str, table: object) -> str:
         if isinstance(name, str):
             where = where.replace(named[0], f"{named[1]} {name[:60]!r}", 1)
     return f"{where or 'the file'}: {problem[:1].lower()}{problem[1:]}"
+
+
+def _failing(where: str, table: Any) -> str:
+    """Return which of a section's named entries does not fit; msgspec does not say."""
+    section = where.partition("[")[0]
+    kind = {"groups": Group, "models": Route}.get(section, dict[str, Any])
+    for name, entry in table[section].items():
+        try:
+            msgspec.convert(entry, kind)
+        except msgspec.ValidationError:
+            return str(name)[:60]
+    return ""

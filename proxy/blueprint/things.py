@@ -113,9 +113,7 @@ def _matched(
             continue
         where = f"tokens '{pair[0]}/{pair[1]}'"
         if not all(entry.end for entry in group):
-            raise Refused(
-                where, 'several tokens have this name; give the end of each one\'s key, as in end = "abcd"'
-            )
+            raise Refused(where, 'several have this name; give the end of each key, as in end = "abcd"')
         refuse_doubled(where, (entry.end for entry in group))
         for entry in group:
             path = (*pair, entry.end)

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 _MOST_NAME = 191
 _LEAST_KEY, _MOST_KEY = 8, 512
+_END, _MOST_END = 4, 8
 _MOST_NUMBER = 2**31 - 1
 
 
@@ -98,14 +99,19 @@ def token(
 
     `hashed` is the key's hash from elsewhere; without it and a key in the file, a new token gets a new key.
     """
+    end = entry.end
+    if len(end) > _MOST_END or not end.isprintable() or " " in end:
+        raise Refused(f"{where}.end", f"expected at most {_MOST_END} characters, the end of the key")
     key = _key(where, entry.key)
     if key is None and hashed is None and here is None:
-        key = new_token_key()
+        # It ends as the file says, by which the file will find it again.
+        key = new_token_key()[: -len(end) or None] + end
     before = here or Token(0, 0, named(f"{where}.name", entry.name), b"", "", "", now)
     if key is not None:
-        before = replace(before, key_hash=vault.token_hash(key), hint=key[-4:])
+        hint = end if end and key.endswith(end) else key[-_END:]
+        before = replace(before, key_hash=vault.token_hash(key), hint=hint)
     elif hashed is not None:
-        before = replace(before, key_hash=hashed, hint=entry.end)
+        before = replace(before, key_hash=hashed, hint=end)
     expires_at = None if entry.expires_at is None else int(entry.expires_at.timestamp())
     if here is not None and here.expires_at is not None and moment(here.expires_at) == entry.expires_at:
         expires_at = here.expires_at

@@ -177,7 +177,8 @@ def _show(decision: Decision, is_dry: bool) -> None:
     for one in decision.changes:
         print(f"{_SIGNS[one.action]} {one.kind} {_printable(one.name)}")
         for field in one.fields:
-            print(f"    {field.name}: {_printable(_shown(one, field))}")
+            if field.after or one.action == "changed":
+                print(f"    {field.name}: {_printable(_shown(one, field))}")
     if decision.left:
         print(f"not in the file, and left as they are ({len(decision.left)}; --prune removes them):")
         for name in decision.left:
