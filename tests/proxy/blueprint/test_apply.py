@@ -65,9 +65,11 @@ def told(decision):
 async def fill(store, vault=VAULT):
     """Set everything that can be set, with awkward names and values."""
     await store.add_channel(
-        ChannelRow(0, "openai", "main 主", "https://h/v1", "sk-1\nsk-2", ("m", "模型 \"x\""), 7, {"m": "up"}, -3, 5,
-                   ("vip", "default"), DISABLED, "socks5://u:p@h:1", {"tidy": "off"}, 1_200_000,
-                   Times(1.5, None, 3.0, None, 0.25))
+        ChannelRow(
+            0, "openai", "main 主", "https://h/v1", "sk-1\nsk-2", ("m", '模型 "x"'), 7, {"m": "up"}, -3, 5,
+            ("vip", "default"), DISABLED, "socks5://u:p@h:1", {"tidy": "off"}, 1_200_000,
+            Times(1.5, None, 3.0, None, 0.25),
+        )
     )  # fmt: skip
     await store.add_channel(ChannelRow(0, "demo", "plain", "", "", ("m", "n"), 7, proxy="http://h:1"))
     root = await store.add_user(User(0, "root", ROLE_ROOT, "default", ENABLED, 5, HASH))
@@ -164,7 +166,8 @@ async def test_without_secrets_what_is_new_has_none_and_says_so(one, tmp_path):
 
 
 async def test_balances_count_for_what_is_new_and_never_again(one):
-    text = '[[users]]\nname="a"\nbalance="5usd"\n[[users]]\nname="b"\n[[tokens]]\nuser="a"\nname="t"\nbalance="$1"\n'
+    text = '[[users]]\nname="a"\nbalance="5usd"\n[[users]]\nname="b"\n'
+    text += '[[tokens]]\nuser="a"\nname="t"\nbalance="$1"\n'
     await apply(one, text)
     decision = await apply(one, text.replace("5usd", "9usd").replace("$1", "$2"))
     states = await one.accounts.states()
@@ -183,16 +186,21 @@ CHANGES = [  # what is in the file, what is done, which fields
     ("[[channels]]\nname = 'plain'\ntype = 'demo'\nmodels = ['m', 'n']\nproxy = 'http://h:1'\nweight = 9",
      [("changed", "channel", "plain")], {"weight": ("1", "9")}),
     ("[[channels]]\nname = 'plain'\ntype = 'demo'\nmodels = ['m']\ntimes = {idle_s = 2}",
-     [("changed", "channel", "plain")], {"models": ("m, n", "m"), "proxy": ("http://h:1", ""), "times": ("", "idle_s=2.0")}),
-    ("[[channels]]\nname = 'plain'\ntype = 'demo'\nmodels = ['m', 'n']\nproxy = 'http://u:secret@h:1'\nkey = 'sk-secret'",
+     [("changed", "channel", "plain")],
+     {"models": ("m, n", "m"), "proxy": ("http://h:1", ""), "times": ("", "idle_s=2.0")}),
+    ("[[channels]]\nname = 'plain'\ntype = 'demo'\nmodels = ['m', 'n']\n"
+     "proxy = 'http://u:secret@h:1'\nkey = 'sk-secret'",
      [("changed", "channel", "plain")], {"proxy": ("http://h:1", "(set)"), "key": ("", "(set)")}),
     ("[[users]]\nname = 'anna / b'\ngroup = 'gold'",
      [("changed", "user", "anna / b")], {"group": ("vip", "gold"), "status": ("disabled", "enabled")}),
-    ("[[tokens]]\nuser = 'anna / b'\nname = 'other'\nmodels = ['m']\nsubnets = ['10.9.9.9/8']\nexpires_at = 2027-01-15T08:00:00Z\nstatus = 'disabled'",
+    ("[[tokens]]\nuser = 'anna / b'\nname = 'other'\nmodels = ['m']\n"
+     "subnets = ['10.9.9.9/8']\nexpires_at = 2027-01-15T08:00:00Z\nstatus = 'disabled'",
      [("changed", "token", "anna / b/other ...2zzz")], {"status": ("enabled", "disabled")}),
     ("[groups.vip]\nratio = '1.5'", [("changed", "group", "vip")], {"ratio": ("0.8", "1.5")}),
-    ("[prices.m]\nprompt = '3'\ncontext = 9", [("changed", "price", "m")], {"prompt": ("2.5", "3"), "cached": ("0", "")}),
-    ("[models.m]\nmode = 'cheapest'", [("changed", "model", "m")], {"mode": ("", "cheapest"), "fallbacks": ("n", "")}),
+    ("[prices.m]\nprompt = '3'\ncontext = 9", [("changed", "price", "m")],
+     {"prompt": ("2.5", "3"), "cached": ("0", "")}),
+    ("[models.m]\nmode = 'cheapest'", [("changed", "model", "m")],
+     {"mode": ("", "cheapest"), "fallbacks": ("n", "")}),
     ("[[limits]]\nchannel = 'main 主'\nday_budget = '5usd'", [("changed", "limit", "channel main 主")],
      {"requests_per_minute": ("1", "0"), "tokens_per_minute": ("2", "0"), "concurrent": ("3", "0"),
       "day_budget": ("$0.000008", "$5"), "month_budget": ("$0.00001", "$0")}),
@@ -267,7 +275,8 @@ async def test_a_channel_of_a_plugin_that_is_gone_may_stay_as_it_is(one):
 
 USER = "[[users]]\nname = 'a'\n"
 REFUSED = [
-    ("[[channels]]\nname='c'\nmodels=['m']\n[[channels]]\nname='c'\nmodels=['n']", "channels: 'c' is there twice"),
+    ("[[channels]]\nname='c'\nmodels=['m']\n[[channels]]\nname='c'\nmodels=['n']",
+     "channels: 'c' is there twice"),
     ("[[channels]]\nname='c'\ntype='nope'\nmodels=['m']", "channels 'c'.type: there is no adapter 'nope'"),
     ("[[channels]]\nname='c'", "channels 'c'.models: a channel needs"),
     ("[[channels]]\nname=' '\nmodels=['m']", "channels ' ': a name has"),
@@ -280,13 +289,16 @@ REFUSED = [
     ("[[users]]\nname='a'\nbalance='lots'", "users 'a'.balance: 'lots'"),
     ("[[users]]\nname='a'\ngroup=''", "users 'a'.group: a name has"),
     ('[[users]]\nname="a\\u0007"', "a name has"),
-    ("[[users]]\nname='a'\nrole='root'\n[[users]]\nname='b'\nrole='root'", "users 'b'.role: there is a root user"),
+    ("[[users]]\nname='a'\nrole='root'\n[[users]]\nname='b'\nrole='root'",
+     "users 'b'.role: there is a root user"),
     ("[[tokens]]\nuser='nobody'\nname='t'", "tokens 'nobody/t'.user: there is no user"),
     (USER + "[[tokens]]\nuser='a'\nname='t'\nsubnets=['x']", "tokens 'a/t'.subnets: 'x'"),
     (USER + "[[tokens]]\nuser='a'\nname='t'\nend='123456789'", "tokens 'a/t'.end: expected at most 8"),
     (USER + "[[tokens]]\nuser='a'\nname='t'\nkey='short'", "tokens 'a/t'.key: expected 8"),
-    (USER + "[[tokens]]\nuser='a'\nname='t'\n[[tokens]]\nuser='a'\nname='t'", "tokens 'a/t': several have this name"),
-    (USER + "[[tokens]]\nuser='a'\nname='t'\nend='x'\n[[tokens]]\nuser='a'\nname='t'\nend='x'", "'x' is there twice"),
+    (USER + "[[tokens]]\nuser='a'\nname='t'\n[[tokens]]\nuser='a'\nname='t'",
+     "tokens 'a/t': several have this name"),
+    (USER + "[[tokens]]\nuser='a'\nname='t'\nend='x'\n[[tokens]]\nuser='a'\nname='t'\nend='x'",
+     "'x' is there twice"),
     ("[groups.vip]\nratio='-1'", "groups 'vip'.ratio: '-1'"),
     ("[groups.' ']\nratio='1'", "groups ' ': a name has"),
     ("[prices.m]\nprompt='-1'", "prices 'm': prompt"),
