@@ -17,8 +17,8 @@ from ..money import show_quota, show_ratio
 from ..prices.amounts import BOUNDS, EACH, show_amount
 from ..pricing import Price
 from ..records import ENABLED, ROLE_ADMIN, ROLE_ROOT, ROLE_USER, ChannelRow, Token, User
-from ..store.accounts import State
-from ..store.store import token_account, user_account
+from ..store.rows import State, token_account, user_account
+from ..vault import is_hash
 from .document import VERSION, Bound, Channel, Document, Group, Role, Route, Status, Waits
 from .document import Token as TokenEntry
 from .document import User as UserEntry
@@ -28,8 +28,6 @@ from .locked import ChannelSecrets, Secrets
 Adapters = Mapping[str, Adapter]
 
 _LAST_S = 253_402_300_799
-_PORTABLE_HASHES = ("scrypt$", "$2")
-"""Others are made with the installation's key, and would mean nothing elsewhere."""
 
 _NO_PRICE = Price("")
 _ROLE_NAMES: Mapping[int, Role] = {ROLE_USER: "user", ROLE_ADMIN: "admin", ROLE_ROOT: "root"}
@@ -70,7 +68,7 @@ def secrets_of(here: Here, adapters: Adapters) -> Secrets:
         passwords={
             user.name: user.password_hash
             for user in here.users.values()
-            if user.password_hash.startswith(_PORTABLE_HASHES)
+            if is_hash(user.password_hash)  # not what awaits a setup secret
         },
         tokens=tuple(
             (here.users[token.user_id].name, token.name, token.hint, token.key_hash.hex())

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..limits import Limit
+from ..live import ADMIN_KEY_NAME, NO_KEY
 from ..pricing import Price
-from ..records import ChannelRow, ModelRoute, Token, User
+from ..records import ROLE_ROOT, ChannelRow, ModelRoute, Token, User
 from ..store import Store
-from ..store.accounts import State
+from ..store.rows import State
 from ..vault import Vault
 
 
@@ -30,17 +31,25 @@ class Here:
 
 
 async def read(store: Store, vault: Vault) -> Here:
-    """Read an installation. Who writes at this generation knows that nothing has changed since."""
+    """Read an installation. Who writes at this generation knows that nothing has changed since.
+
+    Left out is the user on whom requests with the admin key are booked: it is no person, and comes by itself.
+    """
     generation = await store.generation()
+    booked_on = vault.token_hash(NO_KEY)
     return Here(
         generation,
         await store.prices.group_ratios(),
         await store.prices.all(),
         await store.routes.all(),
         {row.id: row for row in await store.channels()},
-        {user.id: user for user in await store.users()},
-        {token.id: token for token in await store.tokens()},
+        {user.id: user for user in await store.users() if not _is_admin_key(user)},
+        {token.id: token for token in await store.tokens() if token.key_hash != booked_on},
         await store.limits.all(),
         await store.accounts.states(),
         (vault.hash_key, *await store.hash_keys.all()),
     )
+
+
+def _is_admin_key(user: User) -> bool:
+    return user.name == ADMIN_KEY_NAME and user.role == ROLE_ROOT

@@ -5,7 +5,6 @@ Raises Refused naming the entry and the field. Whether a channel can work is che
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
@@ -15,6 +14,8 @@ from msgspec import UNSET, UnsetType
 
 from ..limits import Limit
 from ..manage.refused import Refused
+from ..manage.tokens import networks
+from ..manage.words import MOST_NAME
 from ..money import parse_balance, parse_quota, parse_ratio
 from ..prices.amounts import read_price
 from ..pricing import Price
@@ -28,7 +29,6 @@ from .locked import ChannelSecrets
 
 T = TypeVar("T")
 
-_MOST_NAME = 191
 _LEAST_KEY, _MOST_KEY = 8, 512
 _END, _MOST_END = 4, 8
 _MOST_NUMBER = 2**31 - 1
@@ -120,7 +120,7 @@ def token(
         status=entry.status,
         expires_at=expires_at,
         models=tuple(dict.fromkeys(entry.models)),
-        subnets=_parsed(f"{where}.subnets", _networks, entry.subnets),
+        subnets=_networks(where, entry.subnets),
     )
     return row, key or ""
 
@@ -147,8 +147,8 @@ def balance(where: str, entry: UserEntry | TokenEntry, default: str) -> int | No
 
 def named(where: str, name: str) -> str:
     """Return a name that can be kept and shown."""
-    if not 0 < len(name) <= _MOST_NAME or not name.isprintable() or name != name.strip():
-        raise Refused(where, f"a name has 1 to {_MOST_NAME} printable characters, and no blanks around it")
+    if not 0 < len(name) <= MOST_NAME or not name.isprintable() or name != name.strip():
+        raise Refused(where, f"a name has 1 to {MOST_NAME} printable characters, and no blanks around it")
     return name
 
 
@@ -167,8 +167,11 @@ def _key(where: str, given: str | UnsetType) -> str | None:
     return key
 
 
-def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(ipaddress.ip_network(text, strict=False)) for text in texts))
+def _networks(where: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return networks(texts)
+    except Refused as exc:
+        raise Refused(f"{where}.{exc.field}", exc.problem) from exc
 
 
 V = TypeVar("V")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 
 from ..config import Config
 from ..host import opened
+from ..other_names import understood
 from ..prices.book import make_book
 from ..prices.table import shipped
 from ..snapshot import build
@@ -26,6 +28,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
 
 async def _check(config: Config) -> int:
     _say("configuration", "ok", "")
+    for name, meaning in understood(os.environ):
+        _say("environment", meaning.kind, " ".join([name, *meaning.settings]), meaning.what)
     async with opened(config) as parts:
         _say("data", "ok", str(config.data_dir))
         _say("database", "ok", parts.store.database.place)
@@ -48,4 +52,4 @@ async def _check(config: Config) -> int:
 
 
 def _say(part: str, state: str, what: str, problem: str = "") -> None:
-    print(f"{part:14} {state:7} {what}{': ' + problem if problem else ''}".rstrip())
+    print(f"{part:14} {state:9} {what}{': ' + problem if problem else ''}".rstrip())

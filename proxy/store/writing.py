@@ -21,10 +21,19 @@ ChannelValues = Callable[[ChannelRow], dict[str, Any]]
 """Seals a channel's secrets into its columns."""
 
 _GONE_WITH = {
-    "channels": ("DELETE FROM key_faults WHERE channel_id = :id",),
-    "users": ("DELETE FROM tokens WHERE user_id = :id",),
+    "channels": tuple(
+        f"DELETE FROM {table} WHERE channel_id = :id" for table in ("key_faults", "channel_numbers")
+    ),
+    "users": tuple(
+        f"DELETE FROM {table} WHERE user_id = :id" for table in ("tokens", "sessions", "access_tokens")
+    ),
 }
 """What belongs to a row and goes with it. Accounts stay, for what was spent."""
+
+_END_SESSIONS = (
+    "DELETE FROM sessions WHERE user_id = :id"
+    " AND EXISTS (SELECT 1 FROM users WHERE id = :id AND password_hash <> :password_hash)"
+)
 
 
 class Writing:
@@ -60,7 +69,9 @@ class Writing:
         return await self._insert("channels", channel.id, self._channel_values(channel))
 
     async def change_user(self, user: User) -> None:
-        """Save a user's role, group, status and password."""
+        """Save a user's role, group, status and password; another password ends their sessions."""
+        hashed = {"id": user.id, "password_hash": user.password_hash}
+        await self.transaction.run(_END_SESSIONS, hashed)
         await self._update("users", user.id, _user_values(user))
 
     async def change_token(self, token: Token) -> None:

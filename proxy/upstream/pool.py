@@ -7,6 +7,7 @@ or per chunk.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 import time
@@ -26,6 +27,8 @@ from .connection import Connection, Origin, Receiver
 from .reach import Policy, for_channels, reachable
 
 _SWEEP_S = 0.5
+_END_S = 2.0
+"""Longest wait for the end of a body behind `[DONE]`. Some clients read on until it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,15 @@ class Upstream:
         length: int | None = None,
         times: Times = NO_TIMES,
         policy: Policy | None = None,
+        deadline: float = math.inf,
     ) -> Connection:
         """Send a request; the receiver gets the answer, the connection is returned for flow control.
 
         For a body that follows in pieces (`request.body` is None), `length` is its size, None if unknown:
-        then the pieces are to be framed as chunks. `fresh` forbids a kept-alive connection, as `policy` does,
-        which says what may be reached in place of what channels may. `times` go before the pool's own. Call
-        `release` when the exchange is over. Raises UpstreamError if no connection can be made.
+        then the pieces are to be framed as chunks. `fresh` forbids a kept-alive connection, and so does a
+        `policy` in place of the one for channels. `times` go before the pool's own; without a byte of the
+        answer's body at the `deadline` it is given up. Call `release` when the exchange is over. Raises
+        UpstreamError if no connection can be made.
         """
         target = parse_url(request.url)
         origin = target.origin._replace(proxy=proxy) if proxy else target.origin
@@ -89,7 +94,7 @@ class Upstream:
         connection = None if fresh or policy is not None else self._take(origin)
         connection = connection or await self._open(origin, times.connect_s, policy or self._policy)
         connection.origin = origin
-        connection.times = times
+        connection.times, connection.deadline = times, deadline
         self._busy.add(connection)
         connection.send(b"%b%b\r\n\r\n" % (head, framing), body, receiver)
         return connection
@@ -143,12 +148,16 @@ class Upstream:
         times, settings = connection.times, self._settings
         if times.total_s is not None and now - connection.began_at > times.total_s:
             return f"no end after {times.total_s:g} s"
+        if now > connection.deadline and not connection.got_body:
+            return "no byte before the deadline of the request"
         if connection.paused:
             return ""
         own, limit = times.first_byte_s, settings.first_byte_s
         if connection.got_body:
             own, limit = times.idle_s, settings.idle_s
         limit = own if own is not None else limit
+        if connection.is_ending:
+            limit = min(limit, _END_S)
         return f"no byte for {limit:g} s" if now - connection.active_at > limit else ""
 
     def _tls_context(self) -> ssl.SSLContext:

@@ -353,7 +353,7 @@ async def test_a_change_that_comes_between_is_not_overwritten(store):
     decision = await apply(store, text, dry_run=True)
     await store.prices.set_group_ratio("vip", 5)
     before = await export(store)
-    with pytest.raises(StoreError, match="nothing was written; try again"):
+    with pytest.raises(StoreError, match="changed by somebody else; try again"):
         await write(store, decision, NOW)
     assert await export(store) == before
 
