@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from .errors import ConfigError
+from .keyring import parse
 from .money import parse_balance, parse_quota
 from .other_names import Meaning, understood
 from .records import RouteMode
@@ -58,7 +59,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Connections to providers."""
+    """Connections to providers. `private` and `allow`: see upstream/reach.py."""
 
     connect_s: float = 10.0
     first_byte_s: float = 600.0
@@ -66,6 +67,8 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keepalive_s: float = 30.0
     max_reply_bytes: int = 64 * 1024 * 1024
     ca_file: str = ""
+    private: bool = True
+    allow: tuple[str, ...] = ()
 
 
 class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -391,13 +394,15 @@ def check(config: Config) -> None:
         raise ConfigError(
             f"server.early_heartbeat_s = {server.early_heartbeat_s}: without effect while heartbeat_s is 0"
         )
-    for network in server.trusted_proxies:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as exc:
-            raise ConfigError(
-                f"server.trusted_proxies: {exc}; write an address or a network like 10.0.0.0/8"
-            ) from exc
+    for name, networks in (
+        ("server.trusted_proxies", server.trusted_proxies),
+        ("upstream.allow", upstream.allow),
+    ):
+        for network in networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as exc:
+                raise ConfigError(f"{name}: {exc}; write an address or a network like 10.0.0.0/8") from exc
     if not 0 <= config.log.keep_bodies_s < 2**40:
         raise ConfigError(f"log.keep_bodies_s = {config.log.keep_bodies_s}: expected 0 (none) or more")
     if not 0 <= config.ledger.keep_days < 2**20:
@@ -418,7 +423,8 @@ def check(config: Config) -> None:
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
     if config.admin.setup_secret and len(config.admin.setup_secret) < _LEAST_SECRET:
         raise ConfigError(f"admin.setup_secret: expected at least {_LEAST_SECRET} characters")
-    if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):
-        raise ConfigError(
-            "data.secret_key: expected 64 hexadecimal digits; make some with `openssl rand -hex 32`"
-        )
+    if config.data.secret_key:
+        try:
+            parse(config.data.secret_key)
+        except ValueError as exc:
+            raise ConfigError(f"data.secret_key: {exc}; make some with `openssl rand -hex 32`") from None

@@ -15,6 +15,7 @@ from ..errors import ConfigError
 from ..host import load_plugins
 from ..store import DatabaseError, StoreError
 from . import (
+    blueprint,
     channel,
     check,
     code,
@@ -28,6 +29,7 @@ from . import (
     plugins,
     price,
     route,
+    secret,
     serve,
     token,
     usage,
@@ -90,7 +92,7 @@ def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in (
         serve, check, channel, model, route, token, user, group, price, limit, code, log, usage, ledger,
-        moving, plugins, conformance,
+        moving, blueprint, secret, plugins, conformance,
     ):  # fmt: skip
         module.add_commands(commands)
     return parser, commands

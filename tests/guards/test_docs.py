@@ -24,15 +24,16 @@ def test_links_between_pages_lead_somewhere():
     assert [target for target in targets if not target.exists()] == []
 
 
+PAGES = ("money", "prices", "moving", "config-as-code", "security")
 COMMANDS = [
     (page.name, line)
-    for page in (ROOT / "docs" / "money.md", ROOT / "docs" / "prices.md", ROOT / "docs" / "moving.md")
+    for page in (ROOT / "docs" / f"{name}.md" for name in PAGES)
     for line in re.findall(r"(?m)^    (canalgate .+)$", page.read_text("utf-8"))
 ]
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
-def test_commands_on_the_pages_about_money_are_understood(page, line):
+def test_commands_on_the_pages_are_understood(page, line):
     parser, _ = _parser()
     parser.parse_args(shlex.split(line, comments=True)[1:])
 
