@@ -75,7 +75,10 @@ def _sdist() -> Path:
 
 def _pack_again(archive: Path, to: Path) -> None:
     plain, at = io.BytesIO(), int(os.environ["SOURCE_DATE_EPOCH"])
-    with tarfile.open(archive) as old, tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as new:
+    with (
+        tarfile.open(archive) as old,
+        tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as new,
+    ):
         for member in sorted(old.getmembers(), key=lambda one: one.name):
             member.mtime, member.uid, member.gid, member.uname, member.gname = at, 0, 0, "", ""
             member.mode = 0o755 if member.isdir() else 0o644
