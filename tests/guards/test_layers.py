@@ -28,7 +28,7 @@ FLOORS = {
     # The store: the databases, what they have in common, statements by area.
     "store.database": 0, "store.upsert": 0, "store.changes": 1, "store.migrate": 1, "store.address": 1,
     "store.named": 1, "store.sqlite": 2, "store.server": 1, "store.mysql": 2, "store.postgres": 2,
-    "store.store": 5, "store.open": 6, "store.source": 3, "store.imports": 4,
+    "store.copies": 1, "store.store": 5, "store.open": 6, "store.source": 3, "store.imports": 4,
     "store.request_rows": 1, "store.months": 2, "store.rollups": 2, "store.requests": 3,
     "store.idempotency": 2, "store.accounts": 3, "store.codes": 4, "store.gifts": 4, "store.audit": 6,
     "store.prices": 2, "store.limits": 2, "store.routes": 2, "store.faults": 2, "store.events": 2,
@@ -56,13 +56,14 @@ FLOORS = {
     "exchange": 13, "rejoin": 13,
     "lanes.fast": 24, "lanes.full": 24, "lanes": 25,
     "front": 26,
-    "host": 30,
+    "host": 30, "backup": 11, "doctor": 31,
     # What people type.
-    "cli.command": 40, "cli.output": 40, "cli.amounts": 40,
+    "cli.command": 40, "cli.output": 40, "cli.amounts": 40, "cli.progress": 40,
     "cli.plugins": 41, "cli.channel": 41, "cli.check": 41, "cli.conformance": 41, "cli.serve": 41,
     "cli.token": 41, "cli.user": 41, "cli.named": 40, "cli.log": 41, "cli.usage": 41,
     "cli.model": 41, "cli.route": 41, "cli.moving": 41,
     "cli.price": 41, "cli.group": 41, "cli.limit": 41, "cli.code": 41, "cli.ledger": 41,
+    "cli.doctor": 41, "cli.backup": 41, "cli.completion": 41, "cli.overview": 41,
     "cli": 42,
 }  # fmt: skip
 """Floor of each module of proxy. A module imports only from floors below its own."""
