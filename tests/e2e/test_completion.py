@@ -72,7 +72,7 @@ def test_bash_completes(scripts, line, words):
 
 def test_bash_offers_files_where_we_have_nothing(scripts):
     script = f"source {scripts / 'bash'}; complete -p canalgate"
-    assert said("bash", script) == "complete -o default -F _canalgate canalgate".split()
+    assert said("bash", script) == ["complete", "-o", "default", "-F", "_canalgate", "canalgate"]
 
 
 @pytest.mark.parametrize(("line", "words"), [
@@ -84,7 +84,8 @@ def test_zsh_completes(scripts, line, words):
 
 
 @pytest.mark.parametrize(("line", "first"), [
-    ("canalgate chec", "check"), ("canalgate user create --role a", "admin"), ("canalgate channel add --na", "--name"),
+    ("canalgate chec", "check"), ("canalgate user create --role a", "admin"),
+    ("canalgate channel add --na", "--name"),
 ])  # fmt: skip
 def test_fish_completes(scripts, line, first):
     assert said("fish", f"source {scripts / 'fish'}; complete -C {shlex.quote(line)}")[0] == first

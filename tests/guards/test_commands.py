@@ -6,8 +6,8 @@ import pytest
 from canalgate.proxy.cli import _parser
 
 CHANGES = {
-    "add", "backup", "completion", "create", "disable", "edit", "enable", "password", "redeem", "remove", "restore",
-    "revoke", "serve", "set", "topup", "unset",
+    "add", "backup", "completion", "create", "disable", "edit", "enable", "password", "redeem", "remove",
+    "restore", "revoke", "serve", "set", "topup", "unset",
 }  # fmt: skip
 """Verbs that do something; any other shows something."""
 

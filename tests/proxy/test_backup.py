@@ -123,7 +123,8 @@ async def test_a_file_that_is_there_is_not_written_over(tmp_path, kept):
 
 
 @pytest.mark.parametrize("work", [
-    lambda settings, file: back_up(settings, file, NOW, quietly), lambda settings, file: restore(settings, file, NOW),
+    lambda settings, file: back_up(settings, file, NOW, quietly),
+    lambda settings, file: restore(settings, file, NOW),
 ])  # fmt: skip
 def test_a_database_on_a_server_is_left_to_its_own_tools(tmp_path, work):
     with pytest.raises(ConfigError, match="pg_dump") as refused:

@@ -14,7 +14,7 @@ from canalgate.proxy.store.open import open_database
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
-    """A function that writes settings, each `section.key = value`, for an installation in a folder of its own."""
+    """A function that writes lines of settings, for an installation in a folder of its own."""
     monkeypatch.setenv("CANALGATE_DATA__DIR", str(tmp_path / "data"))
     monkeypatch.setenv("CANALGATE_SERVER__PORT", "0")
 
