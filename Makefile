@@ -46,11 +46,14 @@ bench-count: setup
 bench-log: setup
 	$(BIN)/python bench/log.py $(LOG)
 
-# The long forms of the proofs of the ledger: a hundred kills, a thousand losses of power, ten thousand programs.
+# The long forms of proofs: a hundred kills, fifty successors, a thousand losses of power, ten thousand programs, a
+# thousand clients that leave.
 prove: setup system
 	$(BIN)/python tests/kills.py --kills 100 --streams 50
+	$(BIN)/python tests/handovers.py --times 50 --streams 50
 	$(BIN)/python tests/power_loss.py --requests 100 --points 1000
 	LEDGER_PROGRAMS=10000 $(BIN)/pytest -q tests/proxy/ledger/test_programs.py
+	LEAVING_CLIENTS=1000 $(BIN)/pytest -q -s tests/e2e/test_leaving.py
 
 # The proxies and tools that measuring needs, installed where we may; what is missing is left out with a line.
 bench-system: setup

@@ -169,9 +169,12 @@ def _wait(kind: ErrorKind, message: str, headers: Headers, now: float) -> float 
     return asked if asked is not None else wait_in(message)
 
 
-def _read(value: object) -> Failure:
+def _read(value: object, levels: int = 4) -> Failure:
+    """Read an error object, and what it stands in: no host has more levels around it."""
+    if not levels:
+        return Failure()
     if isinstance(value, list) and value:  # Gemini's OpenAI surface
-        return _read(value[0])
+        return _read(value[0], levels - 1)
     if isinstance(value, str):  # SiliconFlow's 401
         return Failure(value)
     if not isinstance(value, Mapping):
@@ -180,7 +183,7 @@ def _read(value: object) -> Failure:
     if isinstance(base, Mapping) and base.get("status_code"):  # MiniMax; other hosts have its numbers too
         return Failure(str(base.get("status_msg") or ""), "", f"minimax:{base.get('status_code')}")
     if isinstance(errors := value.get("errors"), list) and errors:  # Cloudflare
-        return _read(errors[0])
+        return _read(errors[0], levels - 1)
     inner = value.get("error")
     if isinstance(inner, Mapping):
         return _flat(inner)

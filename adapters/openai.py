@@ -22,6 +22,7 @@ from ..plugins import (
     Endpoint,
     ErrorKind,
     Headers,
+    Json,
     Option,
     Reply,
     StreamTranslator,
@@ -48,6 +49,15 @@ _STREAM_END = re.compile(
 
 _ERROR_HINT = re.compile(rb'"(?:error|error_code|code|base_resp)"\s*:\s*(?!null)')
 
+_CONTINUED: Mapping[str, tuple[Json, Json]] = {
+    "plain": ({}, {}),
+    "prefix": ({"prefix": True}, {}),
+    "partial": ({"partial": True}, {}),
+    "final": ({}, {"continue_final_message": True, "add_generation_prompt": False}),
+}
+"""Ways to say that the last message is unfinished: fields of the message, fields of the body. Docs of
+DeepSeek (chat prefix completion), Mistral (prefix), Moonshot (partial mode), vLLM (extra parameters)."""
+
 ASK_USAGE = Option(
     "ask_usage",
     "Ask for usage on streams",
@@ -65,6 +75,14 @@ TIDY = Option(
 )
 """For hosts that deviate. It costs a look at every line of a stream and a parse of those that are odd."""
 
+CONTINUE = Option(
+    "continue",
+    "Go on with an answer",
+    default="off",
+    choices=("off", *_CONTINUED),
+    help="how the host goes on behind the beginning of an answer; off: it cannot",
+)
+
 _MAX_TOKENS = {"max_tokens": "max_completion_tokens"}
 _REASONING_MODEL = re.compile(r"(?:o[1-9]|gpt-5)(?:-|$|\.)")
 """OpenAI's models that refuse `max_tokens`: guide "Reasoning models"."""
@@ -77,7 +95,7 @@ class OpenAIAdapter(Adapter):
     title = "OpenAI-compatible"
     base_url = "https://api.openai.com/v1"
     endpoints = frozenset(_ENDPOINTS)
-    options: ClassVar[tuple[Option, ...]] = (ASK_USAGE, TIDY)
+    options: ClassVar[tuple[Option, ...]] = (ASK_USAGE, TIDY, CONTINUE)
     codes: Mapping[str, Verdict] = NO_CODES
     """Error codes and types that mean something only at this host."""
     unsupported: frozenset[str] = frozenset()
@@ -129,13 +147,20 @@ class OpenAIAdapter(Adapter):
             return _MAX_TOKENS
         return {}
 
+    def continued(self, channel: Channel, body: Json, text: str) -> Json | None:
+        way, messages = _CONTINUED.get(self.option(channel, CONTINUE)), body.get("messages")
+        if way is None or not isinstance(messages, list):
+            return None
+        return {"messages": [*messages, {"role": "assistant", "content": text, **way[0]}], **way[1]}
+
     def reply(self, call: Call, response: UpstreamResponse) -> Reply:
         body = response.body
         looked_at = len(body) if self._tidies(call) else 512
         if _ERROR_HINT.search(body, 0, looked_at) or body.find(b'"base_resp"', -512) >= 0:
             self._raise_failure(call, body, response.headers)
         content_type = response.headers.get("content-type", "application/json")
-        if content_type.startswith("text/html"):
+        is_page = not body.startswith(b"{") and body[:64].lstrip().startswith(b"<")
+        if is_page or content_type.startswith("text/html"):
             raise UpstreamError(ErrorKind.MODEL, "the base URL leads to a web page")
         if not body.strip():
             raise UpstreamError(ErrorKind.FAULT, "the provider's answer is empty")

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from .body import JsonBody
+from .body import Json, JsonBody
 
 Endpoint = Literal[
     "chat/completions",
@@ -278,6 +278,13 @@ class Adapter(ABC):
 
     def answer(self, call: Call) -> LocalAnswer | None:
         """Answer without any provider, instead of `request`; None for the usual case."""
+        return None
+
+    def continued(self, channel: Channel, body: Json, text: str) -> Json | None:
+        """Return the fields of a chat's body that have the provider go on behind `text`, said already.
+
+        None where a channel's provider cannot do so. `body` is the client's, and is not to be changed.
+        """
         return None
 
     @abstractmethod

@@ -31,9 +31,9 @@ class Record:
     """What is known of a request so far. Times are of time.monotonic()."""
 
     __slots__ = (
-        "answered_by", "attempts", "bytes_sent", "channel", "cost", "ended_at", "endpoint", "error_type",
-        "first_byte_at", "model", "principal", "problem", "received_at", "request_id", "status", "stream",
-        "tries", "usage", "usage_source",
+        "answered_by", "asked", "attempts", "bytes_sent", "channel", "cost", "ended_at", "endpoint",
+        "error_type", "first_byte_at", "model", "principal", "problem", "received_at", "request_id",
+        "status", "stream", "tries", "usage", "usage_source",
     )  # fmt: skip
 
     def __init__(self, request_id: str, endpoint: str, received_at: float) -> None:
@@ -44,6 +44,8 @@ class Record:
         self.channel: UsableChannel | None = None
         self.model = ""
         self.stream = False
+        self.asked = b""
+        """Beginning of the request's body, where bodies of all requests are kept."""
         self.answered_by = ""
         self.attempts = 0
         self.tries: tuple[Try, ...] = ()

@@ -111,6 +111,11 @@ class Attempts:
         pause_s = self._settings.retry_pause_s * 2.0 ** (len(self._failures) - 1)
         return Again(pause_s * rng.uniform(0.5, 1.5), fresh=True)
 
+    def others_first(self) -> list[UsableChannel]:
+        """Return all channels, the one that is being asked behind all others."""
+        at = self._at
+        return [*self._candidates[at + 1 :], *self._candidates[:at], self._candidates[at]]
+
     def beside(self, now: float) -> UsableChannel | None:
         """Return the channel to ask beside the one that is being asked, if there is one and it may be."""
         at = self._at + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from .errors import GatewayError, forbidden, unauthorized
@@ -12,6 +12,9 @@ from .records import ENABLED, ROLE_ADMIN, Token, User
 from .vault import TOKEN_PREFIX
 
 MAX_KEY_LENGTH = 512
+_CHANNEL_FIELD, _CHANNELS_OF_FIELD = "aiproxy-channel", "x-aiproxy-group-channel-mode"
+_CHANNELS_OF_GROUP = frozenset({"own", "group", "group-only", "group_only"})
+_MOST_ID_DIGITS = 9
 _KEY_FIELDS = ("authorization", "x-api-key", "api-key")
 
 
@@ -59,6 +62,23 @@ def split_pin(key: str) -> tuple[str, int | None]:
     return key, None
 
 
+def steered(principal: Principal, headers: Mapping[str, str]) -> Principal:
+    """Return who asks with the channel that AI Proxy's header names, if it does. Raises GatewayError.
+
+    A caller who asks for channels of a group's own gets none: channels here belong to everybody.
+    """
+    if _CHANNEL_FIELD in headers:
+        value = headers[_CHANNEL_FIELD].strip()
+        if not (value.isascii() and value.isdigit() and len(value) <= _MOST_ID_DIGITS and int(value)):
+            raise GatewayError(400, f"the header {_CHANNEL_FIELD} names no channel", code="invalid_value")
+        principal = replace(principal, pin=int(value))
+    if _CHANNELS_OF_FIELD in headers and headers[_CHANNELS_OF_FIELD].strip().lower() in _CHANNELS_OF_GROUP:
+        raise GatewayError(
+            404, "no available channel: channels of groups are not kept here", code="no_channel"
+        )
+    return principal
+
+
 def admit(principal: Principal, address: str, now: float) -> None:
     """Check everything about a token but the model. Raises GatewayError 401 or 403."""
     token, user = principal.token, principal.user
@@ -86,9 +106,14 @@ def admit_model(principal: Principal, model: str) -> None:
         )
 
 
+def is_trusted(peer: str, trusted: Sequence[str]) -> bool:
+    """Whether what this peer says of its clients is believed."""
+    return bool(trusted) and _is_in(peer, tuple(trusted))
+
+
 def client_address(peer: str, forwarded: str, trusted: Sequence[str]) -> str:
     """Return the client's address: the last one in X-Forwarded-For that is no trusted proxy's."""
-    if not trusted or not _is_in(peer, tuple(trusted)):
+    if not is_trusted(peer, trusted):
         return peer
     for hop in reversed([hop.strip() for hop in forwarded.split(",") if hop.strip()]):
         if not _is_address(hop):

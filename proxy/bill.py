@@ -12,6 +12,8 @@ import logging
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from ..plugins import ErrorKind, UpstreamError, Usage
 from .access_log import Record
 from .answer import Answer
@@ -135,8 +137,8 @@ class Bill:
     """What one request owes. Exactly one of `settle` and `close` ends it."""
 
     __slots__ = (
-        "_address", "_asked", "_billing", "_price", "_priced", "_principal", "_record", "_size", "_snapshot",
-        "_visit", "estimated", "group_ratio", "is_ended", "reservation", "ticket", "tokens",
+        "_address", "_asked", "_billing", "_legs", "_price", "_priced", "_principal", "_record", "_size",
+        "_snapshot", "_visit", "estimated", "group_ratio", "is_ended", "reservation", "ticket", "tokens",
     )  # fmt: skip
 
     def __init__(self, billing: Billing, snapshot: Snapshot, record: Record, address: str) -> None:
@@ -149,6 +151,7 @@ class Bill:
         self._asked: Asked | None = None
         self._size = 0
         self._visit: Visit | None = None
+        self._legs: tuple[tuple[Measured, int], ...] = ()
         self._priced: UsableChannel | None = None
         self._price = _NO_PRICE
         self.reservation: Reservation | None = None
@@ -213,6 +216,13 @@ class Bill:
         counts = Counts((self.estimated or Counts(self._size // _BYTES_PER_TOKEN)).prompt_tokens)
         return cost(counts, self.price_of(visit.chosen), self.group_ratio, visit.chosen.row.ratio)
 
+    async def break_off(self, transfer: Transfer) -> None:
+        """The answer goes on on another channel: what came of this one is owed, whatever comes of that."""
+        transfer.stop()
+        sent, seen = self._sent(), self._seen(transfer)
+        measured = provided(transfer.usage, sent, seen) or await self._counted(transfer.usage, sent, seen)
+        self._legs += ((measured, self._owed(measured)),)
+
     def settle(self, transfer: Transfer, answer: Answer, then: Callable[[], None]) -> None:
         """The request was served: have it measured, charged and written down, then call `then`."""
         self.is_ended = True
@@ -221,22 +231,44 @@ class Bill:
         if measured is not None:
             if self._record.stream and len(self._billing.reporters) < _MOST_KNOWN:
                 self._billing.reporters.add(self._route())
-            owed = self._owed(measured)
+            whole, owed = self._with_legs(measured, self._owed(measured))
             charges = self._charge_now(owed)
             if charges is not None:
-                self._write(answer, measured, owed, charges, then)
+                self._write(answer, whole, owed, charges, then)
                 return
         work = self._settle(transfer.usage, sent, seen, measured, answer, then)
         self._billing.owner.start(work, "settlement")
 
     def close(self) -> None:
-        """The request was not served, or not by a provider: it costs nothing."""
+        """The request was not served, or not by a provider: it costs nothing but what was broken off."""
         self.is_ended = True
+        if self._legs:
+            self._billing.owner.start(self._settle_legs(), "settlement")
+            return
         ledger = self._billing.ledger
         if self.reservation is not None:
             ledger.cancel(self.reservation)
         self._end_tickets(0)
         ledger.write(self._entry(_NOTHING, 0, ()), _nobody_waits)
+
+    async def _settle_legs(self) -> None:
+        measured, owed = self._with_legs(_NOTHING, 0)
+        charges = await self._charge(owed)
+        self._record.cost, self._record.usage_source = owed, measured.source
+        self._end_tickets(measured.counts.prompt_tokens + measured.counts.completion_tokens)
+        self._billing.ledger.write(self._entry(measured, owed, charges), _nobody_waits)
+
+    def _with_legs(self, measured: Measured, owed: int) -> tuple[Measured, int]:
+        """Add what channels delivered before they broke off."""
+        for leg, leg_owed in self._legs:
+            pairs = zip(
+                msgspec.structs.astuple(leg.counts), msgspec.structs.astuple(measured.counts), strict=True
+            )
+            source = leg.source if measured is _NOTHING else measured.source
+            flags = dict.fromkeys((*leg.flags, *measured.flags, "continued"))
+            measured = Measured(Counts(*map(sum, pairs)), source, tuple(flags))
+            owed += leg_owed
+        return measured, owed
 
     async def _settle(
         self,
@@ -251,12 +283,16 @@ class Bill:
         if measured is None:
             measured = await self._counted(usage, sent, seen)
             self._record.usage = _usage(measured.counts)
-        owed = self._owed(measured)
-        charges = self._charge_now(owed)
-        if charges is None:
-            assert self.reservation is not None
-            charges = await self._billing.ledger.charge(self.reservation, owed)
+        measured, owed = self._with_legs(measured, self._owed(measured))
+        charges = await self._charge(owed)
         self._write(answer, measured, owed, charges, then)
+
+    async def _charge(self, owed: int) -> tuple[Charge, ...]:
+        charges = self._charge_now(owed)
+        if charges is not None:
+            return charges
+        assert self.reservation is not None
+        return await self._billing.ledger.charge(self.reservation, owed)
 
     async def _counted(self, usage: Usage | None, sent: Sent, seen: Seen) -> Measured:
         """Count here. The client waits for its last bytes, so a fault of ours must not keep them."""

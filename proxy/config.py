@@ -18,16 +18,11 @@ import msgspec
 
 from .errors import ConfigError
 from .money import parse_balance, parse_quota
+from .other_names import Meaning, understood
 from .records import RouteMode
 
 ENV_PREFIX = "CANALGATE_"
 CONFIG_ENV = "CANALGATE_CONFIG"
-OTHER_NAMES = (
-    ("SQL_DSN", "data", "database"),
-    ("ADMIN_KEY", "admin", "key"),
-    ("CANALGATE_ADMIN_KEY", "admin", "key"),
-)
-"""Settings by the names that One API, AI Proxy and we have for them in the environment; the last counts."""
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +37,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keepalive_s: float = 75.0
     max_body_bytes: int = 64 * 1024 * 1024
     grace_s: float = 30.0
+    notice_s: float = 0.3
     fast_lane: bool = True
     heartbeat_s: float = 15.0
     early_heartbeat_s: float = 0.0
@@ -82,6 +78,7 @@ class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline_s: float = 900.0
     eject_after: int = 5
     test_every_s: float = 0.0
+    continuation: bool = False
 
 
 class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,10 +91,12 @@ class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is written to standard error."""
+    """What is written to standard error, and how long bodies of requests are kept, 0 for not at all."""
 
     format: Literal["human", "json"] = "human"
     level: Literal["debug", "info", "warning", "error"] = "info"
+    keep_bodies_s: float = 3600.0
+    keep_all_bodies: bool = False
 
 
 class Plugins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,9 +136,17 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Admin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The pages of administrators. `key` is empty for none; it may do what the root user may."""
+    """The pages of administrators. `key` is empty for none; it may do what the root user may.
+
+    `setup_secret` sets the root user's password, once; empty for one that the first start makes and shows.
+    `root_token` and `root_access_token` are the root user's at the first start, empty for one that is made
+    and for none.
+    """
 
     key: str = ""
+    setup_secret: str = ""
+    root_token: str = ""
+    root_access_token: str = ""
 
     def __repr__(self) -> str:
         return "Admin()"  # a secret
@@ -224,9 +231,11 @@ def _with_plugin_tables(table: dict[str, Any]) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """CANALGATE_SECTION__KEY=value, the value as TOML has it; text needs no quotes, a list may be a,b,c."""
     tables: dict[str, dict[str, Any]] = {}
-    for name, section, key in OTHER_NAMES:
-        if environ.get(name):
-            tables.setdefault(section, {})[key] = environ[name]
+    for name, meaning in understood(environ):
+        for setting, text in zip(meaning.settings, _read_other(name, meaning, environ[name]), strict=False):
+            section, _, key = setting.partition(".")
+            if text:
+                tables.setdefault(section, {})[key] = _value(name, text, _type_of(section, key))
     for name in sorted(environ):
         if not name.startswith(ENV_PREFIX) or "__" not in name:
             continue
@@ -236,6 +245,13 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             raise ConfigError(f"environment: {name} names no setting; see config.example.toml")
         tables.setdefault(section, {})[key] = _value(name, environ[name], kind)
     return tables
+
+
+def _read_other(name: str, meaning: Meaning, text: str) -> tuple[str, ...]:
+    try:
+        return meaning.read(text)
+    except ValueError as exc:
+        raise ConfigError(f"environment: {name}={text!r}: {exc}") from None
 
 
 def _value(name: str, text: str, kind: object) -> Any:
@@ -266,6 +282,7 @@ def _merged(table: dict[str, Any], overrides: dict[str, dict[str, Any]]) -> dict
 
 T = TypeVar("T")
 
+_LEAST_SECRET = 12
 _PUBLIC_DATA = "data.dir"
 
 _REMEDIES = (
@@ -345,6 +362,10 @@ def check(config: Config) -> None:
             if not 0 < value < 2**40:
                 raise ConfigError(f"{section}.{name} = {value}: expected a number above 0")
     _check_routing(config.routing)
+    if not 0 <= server.notice_s < server.grace_s:
+        raise ConfigError(
+            f"server.notice_s = {server.notice_s}: expected 0 or more, and less than server.grace_s"
+        )
     for name in ("heartbeat_s", "early_heartbeat_s", "resume_s"):
         if not 0 <= getattr(server, name) < 2**40:
             raise ConfigError(f"server.{name} = {getattr(server, name)}: expected 0 (for none) or more")
@@ -359,6 +380,8 @@ def check(config: Config) -> None:
             raise ConfigError(
                 f"server.trusted_proxies: {exc}; write an address or a network like 10.0.0.0/8"
             ) from exc
+    if not 0 <= config.log.keep_bodies_s < 2**40:
+        raise ConfigError(f"log.keep_bodies_s = {config.log.keep_bodies_s}: expected 0 (none) or more")
     if not 0 <= config.ledger.keep_days < 2**20:
         raise ConfigError(f"ledger.keep_days = {config.ledger.keep_days}: expected 0 (for ever) or more")
     if not 0 < config.ledger.flush_s <= 3600:
@@ -370,8 +393,13 @@ def check(config: Config) -> None:
             read(getattr(config.quota, name))
         except ValueError as exc:
             raise ConfigError(f"quota.{name} = {exc}") from None
+    for name in ("root_token", "root_access_token"):
+        if not re.fullmatch(r"|[!-~]{8,191}", getattr(config.admin, name)):
+            raise ConfigError(f"admin.{name}: expected 8 to 191 characters without blanks")
     if upstream.ca_file and not Path(upstream.ca_file).is_file():
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
+    if config.admin.setup_secret and len(config.admin.setup_secret) < _LEAST_SECRET:
+        raise ConfigError(f"admin.setup_secret: expected at least {_LEAST_SECRET} characters")
     if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):
         raise ConfigError(
             "data.secret_key: expected 64 hexadecimal digits; make some with `openssl rand -hex 32`"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
 import time
@@ -23,40 +21,50 @@ from .. import __version__
 from ..adapters import BUILTIN
 from ..plugins import Adapter
 from ..plugins.manager import PluginManager
+from . import systemd
 from .access_log import AccessLog
 from .account_pages import AccountPages
+from .admin import aiproxy, oneapi
 from .admin.desk import Desk
+from .admin.dialects import add_dialects
 from .admin.site import make_site
 from .alarms import Alarms
 from .bill import Billing
+from .bodies import BodyLog
 from .checkups import Checkups
 from .config import Config
 from .credentials import Credentials
 from .errors import ConfigError
 from .front import Front
+from .handover import Handover, Successor, meet
 from .ledger.ledger import Ledger
 from .ledger.upkeep import Upkeep
 from .live import Live
-from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
+from .manage.tokens import make_token as make_token
+from .manage.users import ROOT_NAME as ROOT_NAME
+from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, User
 from .relay import Relay
 from .replays import Replays
+from .signals import Signals
 from .snapshot import Snapshot
 from .store import Store, StoreError, open_store
 from .upstream import Upstream
-from .vault import Vault, hash_password, new_password, new_token_key, open_vault
+from .vault import TOKEN_PREFIX, Vault, is_awaiting_setup, new_password, new_token_key, open_vault
 
 log = logging.getLogger(__name__)
-
-ROOT_NAME = "root"
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 @dataclass(frozen=True, slots=True)
 class FirstStart:
-    """What is made once, when there are no users yet, and shown once."""
+    """What is made once, when there are no users yet, and shown once.
 
-    password: str
+    `setup_secret` sets the root user's password. Either is empty where it is a setting, which nobody needs to
+    be shown.
+    """
+
+    setup_secret: str
     token_key: str
 
 
@@ -128,6 +136,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             parts.plugins.adapters,
             config.prices,
             demo=config.demo.enabled,
+            admin_key=config.admin.key,
             eject_after=config.routing.eject_after,
         ) as live,
         Upkeep(parts.store),
@@ -138,6 +147,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
         Alarms(parts.store, parts.vault, upstream, config.events.webhook) as alarms,
         AccessLog(parts.plugins.hooks) as access_log,
         Replays(parts.store) as replays,
+        BodyLog(parts.store.bodies, config.log.keep_bodies_s, keep_all=config.log.keep_all_bodies) as bodies,
     ):
         pages = AccountPages(parts.store.requests, parts.store.accounts, ledger.pending)
         hooks = parts.plugins.hooks
@@ -152,6 +162,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             pages,
             alarms,
             replays if config.ledger.idempotent_answers else None,
+            bodies if config.log.keep_bodies_s else None,
         )
         async with relay, Checkups(relay, config.routing.test_every_s):
             yield parts, relay, live
@@ -159,27 +170,31 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
 
 def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
     """Return the pages of administrators."""
-    return make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
+    site = make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
+    add_dialects(site, aiproxy.ROUTES, oneapi.ROUTES)
+    return site
 
 
 async def first_start(parts: Opened) -> FirstStart | None:
     """Make the root user and a token if there are no users; None if there are."""
-    if await parts.store.users():
+    given = parts.config.admin.setup_secret
+    root = await parts.store.user(ROOT_NAME)
+    if root is not None and given and is_awaiting_setup(root.password_hash):
+        await parts.store.set_password(root, parts.vault.setup_hash(given))
+    if root is not None or await parts.store.users():
         return None
-    password, key = new_password(), new_token_key()
-    now = int(time.time())
-    hashed = await asyncio.to_thread(hash_password, password)
+    admin, secret = parts.config.admin, given or new_password()
+    key = admin.root_token.removeprefix(TOKEN_PREFIX) or new_token_key()
+    now, hashed = int(time.time()), parts.vault.setup_hash(secret)
     try:
         root = await parts.store.add_user(User(0, ROOT_NAME, ROLE_ROOT, DEFAULT_GROUP, ENABLED, now, hashed))
     except StoreError:
         return None  # another gateway on the same database was first
     await parts.store.add_token(make_token(parts.vault, root, "first", key, now))
-    return FirstStart(password, key)
-
-
-def make_token(vault: Vault, user: User, name: str, key: str, now: int) -> Token:
-    """Return a new token of a user for a key."""
-    return Token(0, user.id, name, vault.token_hash(key), key[-4:], ENABLED, now)
+    if admin.root_access_token:
+        access = parts.vault.token_hash(admin.root_access_token)
+        await parts.store.sessions.set_access_token(root.id, access, now)
+    return FirstStart("" if given else secret, "" if admin.root_token else key)
 
 
 def bind(config: Config) -> socket.socket:
@@ -228,25 +243,51 @@ class Ready:
     snapshot: Snapshot
 
 
-async def serve(config: Config, on_ready: Callable[[Ready], None]) -> None:
-    """Run the gateway until SIGTERM or SIGINT. `on_ready` is called once the port is open."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+async def serve(config: Config, on_ready: Callable[[Ready], None], *, replace: bool = False) -> None:
+    """Run the gateway until a signal ends it or another takes its place: see signals.py and handover.py.
+
+    `on_ready` is called once the port is open. With `replace` it is the port of the gateway that runs here.
+    """
+    signals = Signals(config.server.grace_s)
     async with running(config) as (parts, relay, live):
-        sock = bind(config)
+        predecessor = await meet(config) if replace else None
+        sock = predecessor.listener if predecessor else systemd.listener() or bind(config)
         first = await first_start(parts)
         await live.catch_up()
         front = Front(config, relay, parts.host, site_of(parts, relay, live))
         await front.start(sock)
+        signals.limit = front.limit
         _tune_memory()
-        host, port = sock.getsockname()[:2]
-        log.info("gateway started address=%s:%d", host, port)
-        on_ready(Ready(host, port, first, live.snapshot))
+        successor = None
         try:
-            await stopping.wait()
-            log.info("gateway stopping grace_s=%.0f", config.server.grace_s)
+            async with Handover(config, sock, signals.replaced) as handover:
+                if predecessor:
+                    predecessor.take_over(front.adopt)
+                signals.replace = handover.start_successor
+                host, port = sock.getsockname()[:2]
+                log.info("gateway started address=%s:%d", host, port)
+                on_ready(Ready(host, port, first, live.snapshot))
+                systemd.notify("READY=1")
+                successor = await signals.end
         finally:
-            await front.stop(config.server.grace_s)
+            signals.replace = _too_late
+            if predecessor:
+                predecessor.close()
+            await _end(config, front, relay, successor)
     log.info("gateway stopped")
+
+
+async def _end(config: Config, front: Front, relay: Relay, successor: Successor | None) -> None:
+    if successor is not None:
+        log.info("gateway replaced; it ends with its last request")
+        relay.billing.ledger.keep_no_spare()
+        await front.hand_over(successor.give)
+        successor.close()
+        return
+    systemd.notify("STOPPING=1")
+    log.info("gateway stopping grace_s=%.0f", config.server.grace_s)
+    await front.stop(config.server.grace_s, config.server.notice_s)
+
+
+def _too_late() -> None:
+    log.warning("no successor is started: this gateway is ending")

@@ -24,16 +24,20 @@ from .config import Prices
 from .errors import database_away, unauthorized
 from .health import Health
 from .prices.book import PriceBook, make_book
+from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
 from .snapshot import EMPTY, Settings, Snapshot, build, demo_channel
-from .store import DatabaseError, Store, Unavailable
+from .store import DatabaseError, Store, StoreError, Unavailable
 from .tasks import Owner
-from .vault import Vault
+from .vault import TOKEN_PREFIX, Vault
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.1
 _HEARTBEAT_S = 5.0
 _MAX_KNOWN = 50_000
+ADMIN_KEY_NAME = "admin key"
+"""Of the user and the token that requests with the admin key are booked on."""
+_NO_KEY = "\0admin key"
 
 
 class Live:
@@ -47,6 +51,7 @@ class Live:
         prices: Prices,
         *,
         demo: bool,
+        admin_key: str = "",
         eject_after: int = 5,
     ) -> None:
         self._store = store
@@ -55,6 +60,8 @@ class Live:
         self._prices = make_book(prices)
         self.health = Health(eject_after)
         self._demo = demo
+        admin_key = admin_key.strip().removeprefix(TOKEN_PREFIX)
+        self._admin_hash = vault.token_hash(admin_key) if admin_key else None
         self._owner = Owner()
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._reported_at = 0.0
@@ -119,8 +126,12 @@ class Live:
             self._known = {}
         # A load puts a new dict in place, so what was read before it cannot get into the new one.
         known = self._known
-        row = await self._store.token_by_hash(key_hash)
-        found = known[key_hash] = Principal(*row) if row is not None else None
+        if key_hash == self._admin_hash:
+            found = await administrator(self._store, self._vault)
+        else:
+            row = await self._store.token_by_hash(key_hash)
+            found = Principal(*row) if row is not None else None
+        known[key_hash] = found
         return found
 
     async def _watch(self) -> None:
@@ -177,6 +188,34 @@ async def read_snapshot(
         {pair: faults[hashed] for pair, hashed in named.items() if hashed in faults},
     )
     return build(generation, rows, adapters, settings)
+
+
+async def administrator(store: Store, vault: Vault) -> Principal | None:
+    """Return whom the admin key stands for, None if there is nobody it could.
+
+    What is asked with it is booked on a token and a user of its own, made at the first use, so that it is
+    without limits whatever the root user has. The token has the hash of a text that no header can carry: it
+    is good for nothing by itself, whatever the admin key was or will be.
+    """
+    key_hash = vault.token_hash(_NO_KEY)
+    row = await store.token_by_hash(key_hash)
+    if row is None:
+        owner = await _owner_of_admin_key(store)
+        if owner is None:
+            return None
+        token = Token(0, owner.id, ADMIN_KEY_NAME, key_hash, "", ENABLED, int(time.time()))
+        with suppress(StoreError):  # another gateway was first
+            await store.add_token(token)
+        row = await store.token_by_hash(key_hash)
+    return Principal(*row) if row is not None else None
+
+
+async def _owner_of_admin_key(store: Store) -> User | None:
+    user = User(0, ADMIN_KEY_NAME, ROLE_ROOT, DEFAULT_GROUP, ENABLED, int(time.time()))
+    with suppress(StoreError):  # somebody has that name already
+        return await store.add_user(user)
+    roots = [user for user in await store.users() if user.role == ROLE_ROOT]
+    return min(roots, key=lambda user: user.name != ADMIN_KEY_NAME, default=None)
 
 
 @contextmanager

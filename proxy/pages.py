@@ -8,6 +8,7 @@ from collections.abc import Callable
 from .. import __version__
 from .auth import Principal
 from .errors import GatewayError, no_such_model
+from .money import QUOTA_PER_DOLLAR
 from .snapshot import Snapshot
 
 _STARTED_AT = int(time.time())
@@ -29,8 +30,18 @@ def model(snapshot: Snapshot, principal: Principal, name: str) -> dict[str, obje
 
 
 def status() -> dict[str, object]:
-    """One API's status page, as far as clients ask for it."""
-    data = {"version": __version__, "start_time": _STARTED_AT, "system_name": "canalgate"}
+    """One API's status page and AI Proxy's in one. What nobody can log in by here is off or empty."""
+    off = ("email_verification", "github_oauth", "wechat_login", "turnstile_check", "oidc")
+    empty = (
+        "github_client_id", "lark_client_id", "logo", "footer_html", "wechat_qrcode", "server_address",
+        "turnstile_site_key", "top_up_link", "chat_link", "oidc_client_id", "oidc_well_known",
+        "oidc_authorization_endpoint", "oidc_token_endpoint", "oidc_userinfo_endpoint",
+    )  # fmt: skip
+    data = {
+        "version": __version__, "start_time": _STARTED_AT, "startTime": _STARTED_AT,
+        "system_name": "canalgate", "quota_per_unit": QUOTA_PER_DOLLAR, "display_in_currency": True,
+        **dict.fromkeys(off, False), **dict.fromkeys(empty, ""),
+    }  # fmt: skip
     return {"success": True, "message": "", "data": data}
 
 

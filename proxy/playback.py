@@ -47,5 +47,8 @@ class _Player:
     def resume(self) -> None:
         self.may_send.set()
 
+    def expect_end(self) -> None:
+        pass  # it comes anyway
+
     def abort(self) -> None:
         self.may_send.clear()

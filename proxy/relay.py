@@ -19,6 +19,7 @@ from .alarms import Alarms
 from .asked import Asked
 from .attempts import Again, Attempts, RetryBudget
 from .bill import Billing
+from .bodies import BodyLog
 from .config import Config
 from .credentials import Credentials
 from .endpoints import Route
@@ -49,6 +50,7 @@ class Relay:
         account_pages: AccountPages,
         alarms: Alarms,
         replays: Replays | None = None,
+        bodies: BodyLog | None = None,
     ) -> None:
         self.config = config
         self.live = live
@@ -60,11 +62,15 @@ class Relay:
         self.account_pages = account_pages
         self.alarms = alarms
         self.replays = replays
+        self.bodies = bodies
         self.retries = RetryBudget(config.routing.retry_share)
         self.heartbeats = Heartbeats(config.server)
         self.keeper = Keeper(config.server)
         self.owner = Owner()
         self.draining = False
+        """Connections end with the answer under way."""
+        self.stopping = False
+        """And nobody goes on in our place."""
         self.rng = random.Random()
 
     async def __aenter__(self) -> Relay:
@@ -80,6 +86,7 @@ class Relay:
         """Return who asks. Raises GatewayError 401 or 403."""
         key = auth.client_key(inbound.headers)
         principal = self.live.known(key) or await self.live.find(key)
+        principal = auth.steered(principal, inbound.headers)
         auth.admit(principal, inbound.address, time.time())
         return principal
 
@@ -135,7 +142,7 @@ class Relay:
         if route.page == "live":
             return {"status": "live"}
         if route.page == "ready":
-            return pages.ready(lambda: self.draining)
+            return pages.ready(lambda: self.stopping)
         if route.page == "status":
             return pages.status()
         principal = await self.principal(inbound)

@@ -20,7 +20,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar, Protocol
@@ -41,18 +40,23 @@ from .answer import EVENT_STREAM, STREAM_FIELDS, Answer
 from .chain import Chain
 from .events import error_event, first_event
 from .headers import to_client
+from .packed import CODINGS, Unpacker, unpacked
 from .tail import Tail
+from .whole import begins_as_json, is_cut_event, is_cut_json
 
 log = logging.getLogger(__name__)
 
 MAX_ERROR_BYTES = 1024 * 1024
 _HELD_BYTES = 64 * 1024
+_FIRST_BYTES = 64
 _LINE_END = re.compile(rb"[\r\n]")
 _MAYBE_DONE = (b"]\n\n", b"]\n", b"]\r\n\r\n", b"]\r\n", b"]")
 """How a piece ends that ends with `[DONE]`."""
 _BETWEEN = (b"\n\n", b"\n\r\n", b"\r\r")
 """How a stream ends between two events."""
 _NOTHING = UpstreamResponse(0, {})
+_OF_PACKED = frozenset({"content-encoding", "content-length"})
+_JSON = "application/json"
 
 
 class Source(Protocol):
@@ -63,6 +67,9 @@ class Source(Protocol):
 
     def resume(self) -> None:
         """Go on."""
+
+    def expect_end(self) -> None:
+        """Only the formal end is missing: do not wait for it for long."""
 
     def abort(self) -> None:
         """Send nothing more."""
@@ -87,10 +94,10 @@ class Transfer:
     """
 
     __slots__ = (
-        "_adapter", "_answer", "_call", "_dropped", "_ended", "_failed", "_filters", "_hooks", "_is_stream",
-        "_last", "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle", "_settled",
-        "_size", "_source", "_tail", "_take", "_translator", "_unsent", "claim", "cut", "first_byte_at",
-        "meter", "reply", "usage",
+        "_adapter", "_answer", "_continues", "_dropped", "_ended", "_failed", "_filters", "_hooks",
+        "_is_stream", "_last", "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle",
+        "_settled", "_size", "_source", "_tail", "_take", "_translator", "_unpacker", "_unsent", "call",
+        "claim", "cut", "first_byte_at", "meter", "reply", "rescue", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -105,8 +112,9 @@ class Transfer:
         meter: Meter,
     ) -> None:
         self._adapter = adapter
-        self._call = call
+        self.call = call
         self._answer = answer
+        self._continues = answer.started
         self._max_reply_bytes = max_reply_bytes
         self._on_done = on_done
         self._hooks = hooks
@@ -123,6 +131,7 @@ class Transfer:
         self._tail: Tail | None = None
         self._limit = MAX_ERROR_BYTES
         self._translator: StreamTranslator | None = None
+        self._unpacker: Unpacker | None = None
         self._is_stream = False
         self._ended = False
         self._failed = False
@@ -135,6 +144,8 @@ class Transfer:
         self.reply = b""
         """An answer that is no stream, as the client gets it."""
         self.usage: Usage | None = None
+        self.rescue: Callable[[UpstreamError], bool] | None = None
+        """Asked when a stream breaks off: whether somebody goes on with it, so that it is not ended here."""
         self.cut: UpstreamError | None = None
         """Why the client's stream ended early, if it did."""
 
@@ -162,6 +173,11 @@ class Transfer:
     def size(self) -> int:
         """Bytes of the answer's body so far."""
         return len(self.reply) or self._answer.bytes_sent
+
+    @property
+    def kept(self) -> bytes:
+        """What is there of the answer: all of it, or the end of a stream."""
+        return self.reply or (self._tail.end() if self._tail is not None else b"")
 
     @property
     def is_whole(self) -> bool:
@@ -208,7 +224,7 @@ class Transfer:
         """Send an answer that was put together from several, as one from the provider is sent."""
         self._dropped = dropped
         if self._hooks.filters_answers:
-            self._filters = self._hooks.filters(self._call)
+            self._filters = self._hooks.filters(self.call)
         self._send_reply(200, reply)
         self._at_last(self._done)
 
@@ -225,7 +241,10 @@ class Transfer:
         if self.first_byte_at is None:
             self.first_byte_at = time.monotonic()
         try:
-            self._take(self, data)
+            if self._unpacker is not None:
+                data = self._unpacker.feed(data)
+            if data:
+                self._take(self, data)
         except UpstreamError as error:
             self._fail(error)
         except Exception as exc:  # the border to adapters
@@ -234,7 +253,7 @@ class Transfer:
     def on_chunks(self, framed: bytes, data: bytes) -> None:
         """Pass a piece on in the frame it came in, where nothing in it changes."""
         tail = self._tail
-        if tail is None or self._ended or not self._answer.chunked:
+        if tail is None or self._ended or not self._answer.chunked or self._unpacker is not None:
             self.on_body(data)
             return
         try:
@@ -259,10 +278,11 @@ class Transfer:
     def on_error(self, error: UpstreamError) -> None:
         if self._ended:
             return
-        if self._last is not None:
-            self._at_last(partial(self._fail, error))
-        else:
+        if self._last is None:
             self._fail(error)
+        else:  # behind the end of an answer nothing is left to break
+            self._at_last(self._answer.finish)
+            self._at_last(self._done)
 
     def _guarded(self, step: Callable[..., None], *values: object) -> None:
         if self._ended:
@@ -278,7 +298,11 @@ class Transfer:
 
     def _begin(self) -> None:
         """Choose how an answer travels, from its head."""
-        response, call = self._response, self._call
+        if self._response.headers.get("content-encoding") in CODINGS:
+            self._unpacker = Unpacker(self._max_reply_bytes)
+            kept = {name: value for name, value in self._response.headers.items() if name not in _OF_PACKED}
+            self._response = UpstreamResponse(self._response.status, kept)
+        response, call = self._response, self.call
         kind = _kind(response)
         is_events = kind == EVENT_STREAM
         if self._is_plain():
@@ -297,7 +321,8 @@ class Transfer:
         else:
             self._take = Transfer._open
         can_be_event = self._take is Transfer._collect and self._is_plain()
-        if self._answer.is_promised and not (can_be_event or self._sends_events()):
+        can_be_event = can_be_event and not self._continues
+        if (self._answer.is_promised or self._continues) and not (can_be_event or self._sends_events()):
             raise UpstreamError(ErrorKind.FAULT, "the provider answered with no event stream")
 
     def _collect(self, data: bytes) -> None:
@@ -310,6 +335,13 @@ class Transfer:
         """Keep the beginning of a stream until it is known not to be an error."""
         self._parts.append(data)
         self._size += len(data)
+        if (
+            self._size - len(data) < _FIRST_BYTES
+            and self._is_plain()
+            and begins_as_json(b"".join(self._parts))
+        ):
+            self._collect_after_all()
+            return
         if self._size < _HELD_BYTES and self._is_plain() and not _LINE_END.search(data):
             return
         held = b"".join(self._parts)
@@ -318,8 +350,16 @@ class Transfer:
             if event is None and len(held) < _HELD_BYTES:
                 return
             if event:
-                self._adapter.check_first_event(self._call, event)
+                self._adapter.check_first_event(self.call, event)
         self._open(held)
+
+    def _collect_after_all(self) -> None:
+        """What was called an event stream is JSON."""
+        fields = {**self._response.headers, "content-type": _JSON}
+        self._response = UpstreamResponse(self._response.status, fields)
+        self._translator, self._is_stream = None, False
+        self._limit = self._max_reply_bytes
+        self._take = Transfer._collect
 
     def _open(self, data: bytes) -> None:
         """Send the head and go over to passing on."""
@@ -341,8 +381,8 @@ class Transfer:
         if self._is_stream:
             self._tail = Tail(self.meter.add)
             needed = self.meter.needs_body or (self._translator is not None and self._translator.needs_body)
-            if self._call.body is not None and not needed:
-                self._call.body.release()
+            if self.call.body is not None and not needed and self.rescue is None:
+                self.call.body.release()
             fields += STREAM_FIELDS
             length = None  # whatever the provider announced: an error event may follow its bytes
         self._answer.start(self._response.status, fields, int(length) if length else None)
@@ -390,6 +430,8 @@ class Transfer:
         """Send a piece that may be the last the client waits for."""
         if self._last is not None or (self._tail is not None and self._tail.is_done()):
             self._at_last(send)
+            if self._source is not None:
+                self._source.expect_end()
         else:
             send()
 
@@ -420,16 +462,18 @@ class Transfer:
 
     def _finish(self, framed: bool) -> None:
         if not 200 <= self._response.status < 300:
-            raise self._adapter.error(self._call, self._whole())
+            raise self._adapter.error(self.call, self._whole())
+        if self._unpacker is not None:
+            self._unpacker.close()
         if self._take is Transfer._collect:
-            self._reply()
+            self._reply(framed)
         else:
             if self._take is Transfer._hold:
                 self._open_at_end()
             self._close(framed)
         self._at_last(self._done)
 
-    def _reply(self) -> None:
+    def _reply(self, framed: bool) -> None:
         response = self._whole()
         if not self._is_plain():
             if self.claim is not None:
@@ -437,7 +481,11 @@ class Transfer:
             self.reply = response.body
             self._at_last(partial(self._answer.send, response.status, response.body, self._fields()))
             return
-        self._send_reply(response.status, self._adapter.reply(self._call, response))
+        body = response.body
+        is_sound = framed and body.startswith(b"{") and body.endswith(b"}")
+        if not is_sound and _kind(response).endswith("json") and is_cut_json(body, framed):
+            raise UpstreamError(ErrorKind.FAULT, "the provider's answer breaks off")
+        self._send_reply(response.status, self._adapter.reply(self.call, response))
 
     def _send_reply(self, status: int, reply: Reply) -> None:
         if self.claim is not None:
@@ -464,16 +512,17 @@ class Transfer:
         if not held.strip():
             raise UpstreamError(ErrorKind.FAULT, "the provider ended its stream without an event")
         if event := first_event(held + b"\n"):
-            self._adapter.check_first_event(self._call, event)
+            self._adapter.check_first_event(self.call, event)
         self._open(held)
 
     def _close(self, framed: bool) -> None:
         rest = self._translator.close() if self._translator is not None else b""
-        if not self._answer.started:
+        if not self._has_sent():
             self._start()
         if self._tail is not None and self._is_plain():
             self._tail.add(rest)
-            if not framed and not self._adapter.is_complete(self._call, self._tail.end()):
+            end = self._tail.end()
+            if is_cut_event(end) if framed else not self._adapter.is_complete(self.call, end):
                 raise UpstreamError(ErrorKind.FAULT, "the provider closed the connection in mid-stream")
         self._at_last(partial(self._answer.write, rest))
         self._at_last(self._answer.finish)
@@ -483,24 +532,35 @@ class Transfer:
             self.usage = self._translator.usage
         if self.usage is None:
             try:
-                self.usage = self._adapter.usage(self._call, tail.end())
+                self.usage = self._adapter.usage(self.call, tail.end())
             except Exception:  # the border to adapters; the answer is whole all the same
                 log.exception("adapter failed to read usage adapter=%s", self._adapter.name)
 
     def _fail(self, error: UpstreamError) -> None:
         self._ended = True
-        if self._answer.started:
+        has_sent = self._has_sent()
+        if has_sent:
             self.cut = error
             if self._tail is not None and self._is_plain():
                 if not self._settled:
                     self._read_usage(self._tail)
-                self._answer.write(error_event(error, self._call.model, self._tail.end()))
+                if self._last is None and self.rescue is not None and self.rescue(error):
+                    self._abort_source()
+                    return
+                self._answer.write(error_event(error, self.call.model, self._tail.end()))
             self._answer.cut()
         else:
             self._failed = True
+        self._abort_source()
+        self._on_done(None if has_sent else error)
+
+    def _abort_source(self) -> None:
         if self._source is not None:
             self._source.abort()
-        self._on_done(None if self._answer.started else error)
+
+    def _has_sent(self) -> bool:
+        """Whether the client has something of this attempt, so that no other one can take its place."""
+        return self._answer.started and (not self._continues or self._tail is not None)
 
     # What was received.
 
@@ -516,7 +576,7 @@ class Transfer:
     def _whole(self) -> UpstreamResponse:
         body = b"".join(self._parts)
         if self._response.status >= 300 and not self._is_plain():
-            body = _unzipped(body)
+            body = unpacked(body, MAX_ERROR_BYTES)
         return UpstreamResponse(self._response.status, self._response.headers, body)
 
 
@@ -529,14 +589,6 @@ def bug(exc: Exception) -> UpstreamError:
     """A failure of the adapter itself. The log has the traceback."""
     log.error("adapter failed", exc_info=exc)
     return UpstreamError(ErrorKind.FAULT, f"the adapter failed: {type(exc).__name__}")
-
-
-def _unzipped(body: bytes) -> bytes:
-    """An error's body without its gzip or deflate; empty if it is neither, or a bomb."""
-    try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, MAX_ERROR_BYTES)
-    except zlib.error:
-        return b""
 
 
 __all__ = ["Meter", "Source", "Transfer", "bug"]

@@ -23,6 +23,9 @@ KEY_FILE = "secret.key"
 TOKEN_PREFIX = "sk-"
 _ALPHABET = string.ascii_letters + string.digits
 _NONCE_BYTES = 12
+_SETUP = "setup"
+_BCRYPT = ("$2a$", "$2b$", "$2y$")
+_BCRYPT_BYTES = 72
 _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 2**15, 8, 3
 _SCRYPT_MEMORY = 64 * 1024 * 1024
 
@@ -41,6 +44,10 @@ class Vault:
     def key_hash(self, key: str) -> str:
         """Keyed hash of a channel's key, by which it can be told again without being kept."""
         return self.token_hash(f"channel key\0{key}").hex()
+
+    def setup_hash(self, secret: str) -> str:
+        """What stands in a password's place until it is set with this secret; it is nobody's password."""
+        return f"{_SETUP}${self.token_hash(secret).hex()}"
 
     def seal(self, text: str, purpose: str) -> bytes:
         """Encrypt. `purpose` must be given again to open, so that sealed values cannot be swapped."""
@@ -121,12 +128,38 @@ def hash_password(password: str) -> str:
 
 
 def check_password(password: str, stored: str) -> bool:
-    """Say whether this is the password. As slow as hashing it."""
+    """Say whether this is the password. As slow as hashing it; hashes of One API are understood."""
+    if stored.startswith(_BCRYPT):
+        return _check_bcrypt(password.encode(), stored.encode())
     scheme, _, rest = stored.partition("$")
     salt, _, digest = rest.partition("$")
     if scheme != "scrypt":
         return False
     return hmac.compare_digest(_scrypt(password, b64decode(salt)), b64decode(digest))
+
+
+def is_awaiting_setup(stored: str) -> bool:
+    """Whether a password is still to be set with the setup secret."""
+    return stored.startswith(f"{_SETUP}$")
+
+
+def is_hash(stored: str) -> bool:
+    """Whether this is a hash that some password may have."""
+    return stored.startswith(("scrypt$", *_BCRYPT))
+
+
+def is_outdated(stored: str) -> bool:
+    """Whether a password's hash is of a kind that is only checked, and to be replaced when it is used."""
+    return stored.startswith(_BCRYPT)
+
+
+def _check_bcrypt(password: bytes, stored: bytes) -> bool:
+    import bcrypt  # only installations that were imported need it
+
+    try:
+        return len(password) <= _BCRYPT_BYTES and bcrypt.checkpw(password, stored)
+    except ValueError:  # a hash cut short, or a password with a NUL in it
+        return False
 
 
 def _scrypt(password: str, salt: bytes) -> bytes:

@@ -68,12 +68,12 @@ class Serving:
         return self.ask("/v1/chat/completions", CHAT | {"model": model}, key)[0]
 
 
-def start(folder, name, **environment):
+def start(folder, name, *arguments, **environment):
     """Start a gateway on a free port and wait until it listens."""
     out, err = folder / f"{name}.out", folder / f"{name}.err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0"], cwd=folder, env=ENVIRONMENT | environment,
+            [*COMMAND, "serve", "--port", "0", *arguments], cwd=folder, env=ENVIRONMENT | environment,
             stdout=stdout, stderr=stderr,
         )  # fmt: skip
     end = time.monotonic() + 15

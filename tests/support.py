@@ -10,6 +10,8 @@ import asyncio
 import itertools
 import random
 import re
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -38,6 +40,9 @@ TURN = object()
 RESET = object()
 """In a script: abort the connection with a reset."""
 
+HALF_CLOSE = object()
+"""In a script: say that nothing more comes, and go on listening."""
+
 
 @dataclass
 class Asked:
@@ -64,6 +69,8 @@ Script = Iterable[Step]
 @dataclass
 class Provider:
     """A provider that answers each request by a script: bytes are sent, floats slept, CUT and RESET end it.
+
+    An asyncio.Event is waited for.
 
     `script` is asked with each request; by default the same steps for all. `asked` are the requests,
     `gone_at` the monotonic times at which clients closed a connection while it was being answered.
@@ -101,10 +108,14 @@ class Provider:
                     if step is CUT:
                         return
                     if step is RESET:
-                        writer.transport.abort()
+                        reset(writer)
                         return
                     if step is TURN:
                         await asyncio.sleep(0)
+                    elif step is HALF_CLOSE:
+                        writer.write_eof()
+                    elif isinstance(step, asyncio.Event):
+                        await step.wait()
                     elif isinstance(step, float):
                         await self._sleep(reader, step)
                     else:
@@ -126,6 +137,13 @@ class Provider:
                     raise ConnectionResetError
         except TimeoutError:
             pass
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close with a reset: nobody waits for what was not taken yet."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 async def read_request(reader: asyncio.StreamReader) -> Asked:
@@ -161,7 +179,8 @@ async def provider(*steps: Step) -> AsyncIterator[Provider]:
         for task in list(made.tasks):
             task.cancel()
         await asyncio.gather(*made.tasks)
-        await asyncio.sleep(0.01)  # closed transports say so in the next turns of the loop
+        for _ in range(4):  # closed transports say so in the next turns of the loop
+            await asyncio.sleep(0)
 
 
 def json_answer(value: object, status: int = 200, headers: str = "") -> bytes:
@@ -331,7 +350,8 @@ class Gateway:
 @asynccontextmanager
 async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterator[Gateway]:
     """Run a gateway. `settings` are changes by section: `server={"max_body_bytes": 10}`."""
-    config = Config(server=Server(port=0, grace_s=2.0, fast_lane=fast_lane), data=Data(dir=str(data_dir)))
+    server = Server(port=0, grace_s=2.0, notice_s=0.0, fast_lane=fast_lane)
+    config = Config(server=server, data=Data(dir=str(data_dir)))
     for section, values in settings.items():
         changed = msgspec.structs.replace(getattr(config, section), **values)
         config = msgspec.structs.replace(config, **{section: changed})

@@ -129,6 +129,7 @@ CHINESE_HOSTS: tuple[Preset, ...] = (
         key_help="API key (sk-...)",
         renames=MAX_TOKENS,
         ranges={"temperature": (0.0, 1.0)},
+        continues="partial",
     ),
     # cloud.tencent.com/document/product/1729/111007, "Compatible interface"; "GetEmbedding" for the limit.
     Preset(

@@ -105,6 +105,7 @@ HOSTS: tuple[Preset, ...] = (
         asks_usage=False,
         thoughts="",
         short_ids=True,
+        continues="prefix",
     ),
     # docs.x.ai, "REST API reference".
     Preset(

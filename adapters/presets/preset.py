@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 from ...plugins import BodyError, Call, Channel, Credential, Endpoint, Json
 from ..failures import Verdict
 from ..fields import UNSUPPORTED
-from ..openai import ASK_USAGE, TIDY, OpenAIAdapter, trim_base_url
+from ..openai import ASK_USAGE, CONTINUE, TIDY, OpenAIAdapter, trim_base_url
 
 Endpoints = frozenset[Endpoint]
 
@@ -43,6 +43,7 @@ class Preset:
     `one_choice`: it gives one answer, whatever `n` says. `asks_usage`: it takes `stream_options`, and without
     them may send no usage. `thoughts` is the field in which an assistant's reasoning goes back to it; empty
     where it refuses any. `short_ids`: a tool call's id must be nine letters and digits.
+    `continues`: how it goes on behind the beginning of an answer, as the option `continue` has it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Preset:
     thoughts: str = "reasoning_content"
     short_ids: bool = False
     embedding_inputs: int = 0
+    continues: str = "off"
 
 
 _STATED = ("name", "title", "base_url", "endpoints", "models", "key_help", "codes", "unsupported",
@@ -78,7 +80,7 @@ class PresetAdapter(OpenAIAdapter):
 
     def __init__(self, preset: Preset) -> None:
         ask_usage = ASK_USAGE if preset.asks_usage else replace(ASK_USAGE, default="off")
-        options = [ask_usage, replace(TIDY, default="on")]
+        options = [ask_usage, replace(TIDY, default="on"), replace(CONTINUE, default=preset.continues)]
         if preset.unsupported:
             options.append(UNSUPPORTED)
         # The contract declares these for classes, but an object is here what a class is elsewhere.

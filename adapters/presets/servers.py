@@ -48,6 +48,7 @@ SERVERS: tuple[Preset, ...] = (
         TEXT | EMBEDDINGS | RERANK | RESPONSES | TRANSCRIPTION,
         key_help="",
         codes=_VLLM,
+        continues="final",
     ),
     # inference.readthedocs.io, "API reference". Models are the ids under which they were launched.
     Preset(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from aiohttp import web
 
 from ...plugins import Adapter
 from ...plugins.manager import PluginManager
@@ -12,6 +14,7 @@ from ..live import Live
 from ..relay import Relay
 from ..store import Store
 from ..vault import Vault
+from .door import Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,13 @@ class Desk:
     plugins: PluginManager
     relay: Relay
     live: Live
+    door: Door = field(default_factory=Door)
 
     @property
     def adapters(self) -> Mapping[str, Adapter]:
         """The adapters that are loaded, by name."""
         return self.plugins.adapters
+
+
+DESK = web.AppKey("desk", Desk)
+"""Where handlers find it: `request.app[DESK]`."""

@@ -9,19 +9,38 @@ from aiohttp.typedefs import Handler
 
 from ..errors import GatewayError, database_away, internal
 from ..manage.refused import Refused
-from ..store import StoreError, Unavailable
+from ..store import Missing, StoreError, Unavailable
+from ..tasks import Owner
+from .description import add_description
+from .desk import DESK as DESK
 from .desk import Desk
+from .operations import PREFIX
+from .resources import OPERATIONS
+from .serving import OWNER, handler_of
 
 log = logging.getLogger(__name__)
-
-DESK = web.AppKey("desk", Desk)
 
 
 def make_site(desk: Desk) -> web.Application:
     """Return the application; its handlers find the desk as `request.app[DESK]`."""
     site = web.Application(middlewares=[_say_errors], client_max_size=desk.config.server.max_body_bytes)
     site[DESK] = desk
+    site[OWNER] = Owner()
+    site.on_response_prepare.append(_clean)
+    site.on_cleanup.append(_finish)
+    for operation in OPERATIONS:
+        add_route(site, operation.method, f"{PREFIX}{operation.path}", handler_of(operation))
+    add_description(site, OPERATIONS)
     return site
+
+
+def add_route(site: web.Application, method: str, path: str, handler: Handler) -> None:
+    """Serve a path, with and without a slash at its end."""
+    for form in (path, f"{path}/"):
+        if method == "GET":
+            site.router.add_get(form, handler)  # and HEAD
+        else:
+            site.router.add_route(method, form, handler)
 
 
 def said(error: GatewayError) -> web.Response:
@@ -31,25 +50,54 @@ def said(error: GatewayError) -> web.Response:
     )
 
 
+def enveloped(error: GatewayError) -> web.Response:
+    """Return an error as One API and AI Proxy say it."""
+    body = {"success": False, "message": error.message}
+    return web.json_response(body, status=error.status, headers=error.headers)
+
+
 def as_gateway_error(exc: Exception) -> GatewayError:
     """Turn what a change may raise into what its caller is told."""
     if isinstance(exc, GatewayError):
         return exc
     if isinstance(exc, Refused):
         return GatewayError(400, str(exc), code="invalid_value", param=exc.field)
+    if isinstance(exc, Missing):
+        return GatewayError(404, str(exc), code="not_found")
     if isinstance(exc, StoreError):
         return GatewayError(409, str(exc), code="conflict")
     if isinstance(exc, Unavailable):
         return database_away()
+    if isinstance(exc, web.HTTPException):
+        return _of_aiohttp(exc)
     log.error("page failed", exc_info=exc)
     return internal()
+
+
+def _of_aiohttp(exc: web.HTTPException) -> GatewayError:
+    if isinstance(exc, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(exc.allowed_methods))
+        message = f"{exc.method} is not allowed here; use one of {allowed}"
+        return GatewayError(405, message, code="method_not_allowed", headers={"allow": allowed})
+    if exc.status == 404:
+        return GatewayError(404, "unknown path", code="unknown_url")
+    return GatewayError(exc.status, exc.reason, code="bad_http")
+
+
+async def _clean(request: web.Request, response: web.StreamResponse) -> None:
+    """Say nothing of what serves, and let no browser guess what an answer is."""
+    response.headers.popall("server", None)
+    response.headers["x-content-type-options"] = "nosniff"
+
+
+async def _finish(site: web.Application) -> None:
+    """Let changes that are under way come to their end."""
+    await site[OWNER].join()
 
 
 @web.middleware
 async def _say_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except web.HTTPException:
-        raise
     except Exception as exc:  # the border of the pages
         return said(as_gateway_error(exc))

@@ -18,7 +18,7 @@ from ..config import Config
 from ..errors import GatewayError
 from ..host import Opened, running
 from ..live import Live
-from ..manage.channels import checked, synced
+from ..manage import channels
 from ..money import show_ratio
 from ..probe import ENDPOINTS, Result, check, model_names, ways
 from ..records import DISABLED, ENABLED, ChannelRow, KeyFault, Times
@@ -111,25 +111,22 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
 
 
 async def _add(parts: Opened, options: argparse.Namespace) -> None:
-    now = int(time.time())
+    options.key, now = _asked(options.key), int(time.time())
     empty = ChannelRow(0, options.type, options.name, "", "", (), now)
-    row = await parts.store.add_channel(checked(parts.plugins.adapters, _changed(empty, options)))
+    row = await channels.add(parts.store, parts.plugins.adapters, _changed(empty, options))
     await say_when_live(parts.store, f"channel {row.id} added")
 
 
 async def _edit(parts: Opened, options: argparse.Namespace) -> None:
-    row = await _find(parts, options.id)
-    row = replace(row, type=options.type or row.type, name=options.name or row.name)
-    await parts.store.change_channel(checked(parts.plugins.adapters, _changed(row, options)))
-    await say_when_live(parts.store, f"channel {row.id} changed")
+    options.key = _asked(options.key)
+    await channels.edit(parts.store, parts.plugins.adapters, options.id, lambda row: _changed(row, options))
+    await say_when_live(parts.store, f"channel {options.id} changed")
 
 
 async def _set_status(parts: Opened, options: argparse.Namespace) -> None:
-    row = await _find(parts, options.id)
-    if options.status == ENABLED:
-        await parts.store.faults.clear(row.id)
-    await parts.store.change_channel(replace(row, status=options.status))
-    await say_when_live(parts.store, f"channel {row.id} {options.status}")
+    adapters, status = parts.plugins.adapters, options.status
+    await channels.edit(parts.store, adapters, options.id, lambda row: replace(row, status=status))
+    await say_when_live(parts.store, f"channel {options.id} {status}")
 
 
 async def _remove(parts: Opened, options: argparse.Namespace) -> None:
@@ -194,7 +191,8 @@ async def _models(config: Config, options: argparse.Namespace) -> int:
         if found is None:
             raise StoreError(f"channel {options.id}: {chosen.adapter.title} has no list of models to ask for")
         if options.sync:
-            await parts.store.change_channel(checked(parts.plugins.adapters, synced(chosen.row, found)))
+            adapters = parts.plugins.adapters
+            await channels.edit(parts.store, adapters, options.id, lambda row: channels.synced(row, found))
             await say_when_live(parts.store, f"channel {options.id} offers {len(found)} models")
             return 0
         offered = {chosen.upstream_model(name): name for name in chosen.row.models}
@@ -210,18 +208,13 @@ def _chosen(live: Live, channel_id: int, endpoint: Endpoint | None = None) -> Us
         raise StoreError(exc.message) from exc
 
 
-async def _find(parts: Opened, channel_id: int) -> ChannelRow:
-    row = await parts.store.channel(channel_id)
-    if row is None:
-        raise StoreError(f"there is no channel {channel_id}")
-    return row
-
-
 def _changed(row: ChannelRow, options: argparse.Namespace) -> ChannelRow:
     """Return the row with what the command line gives."""
     changes: dict[str, Any] = {
+        "type": options.type or None,
+        "name": options.name or None,
         "base_url": options.base_url,
-        "key": _asked(options.key),
+        "key": options.key,
         "models": names(options.models) or None,
         "mapping": _mapping(options.map, "--map"),
         "priority": options.priority,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
 from ..config import Config
 from ..host import opened
+from ..other_names import understood
 from ..prices.book import make_book
 from ..prices.table import shipped
 from ..snapshot import build
@@ -32,7 +34,7 @@ async def _check(config: Config, as_json: bool) -> int:
     async for part, state, what, problem in _parts(config):
         found.append({"part": part, "state": state, "what": what, "problem": problem})
         if not as_json:
-            print(f"{part:14} {state:7} {what}{': ' + problem if problem else ''}".rstrip())
+            print(f"{part:14} {state:9} {what}{': ' + problem if problem else ''}".rstrip())
     if as_json:
         show(found, True, "")
     return 1 if any(one["state"] == "FAILED" for one in found) else 0
@@ -40,6 +42,8 @@ async def _check(config: Config, as_json: bool) -> int:
 
 async def _parts(config: Config) -> AsyncIterator[tuple[str, str, str, str]]:
     yield "configuration", "ok", "", ""
+    for name, meaning in understood(os.environ):
+        yield "environment", meaning.kind, " ".join([name, *meaning.settings]), meaning.what
     async with opened(config) as parts:
         yield "data", "ok", str(config.data_dir), ""
         yield "database", "ok", parts.store.database.place, ""

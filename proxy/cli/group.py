@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from ..host import Opened
+from ..manage.groups import overview
 from ..money import show_ratio
-from ..pricing import RATIO_ONE
 from .amounts import ratio
 from .command import Commands, on_installation
 from .output import add_json_option, say_when_live, show
@@ -29,17 +29,9 @@ def add_commands(commands: Commands) -> None:
 
 
 async def _list(parts: Opened, options: argparse.Namespace) -> None:
-    users, channels = await parts.store.users(), await parts.store.channels()
-    ratios = await parts.store.prices.group_ratios()
-    names = {*ratios, *(user.group for user in users), *(name for row in channels for name in row.groups)}
     rows = [
-        {
-            "group": name,
-            "ratio": show_ratio(ratios.get(name, RATIO_ONE)),
-            "users": sum(user.group == name for user in users),
-            "channels": sum(name in row.groups for row in channels),
-        }
-        for name in sorted(names)
+        {"group": one.name, "ratio": show_ratio(one.ratio), "users": one.users, "channels": one.channels}
+        for one in await overview(parts.store)
     ]
     show(rows, options.json, "no groups")
 

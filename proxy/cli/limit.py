@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 
 import msgspec
 
 from ..host import Opened
-from ..limits import MOST_SUBJECT, Limit
+from ..limits import Limit
+from ..manage.limits import SUBJECTS, set_limit
 from ..store import StoreError
 from .amounts import count, money, quota
 from .command import Commands, on_installation
-from .named import names_of
 from .output import add_json_option, say_when_live, show
 
 _FLAGS = {
@@ -20,9 +19,6 @@ _FLAGS = {
     "day": "day_budget", "month": "month_budget",
 }  # fmt: skip
 _BUDGETS = ("day", "month")
-_NUMBERED = ("token", "user", "channel")
-_NAMED = ("group", "model")
-_SUBJECT = "token:7, user:1, channel:3, group:vip, model:gpt-4o, or token:* for each of a kind"
 
 
 def add_commands(commands: Commands) -> None:
@@ -36,7 +32,7 @@ def add_commands(commands: Commands) -> None:
     listing.set_defaults(run=on_installation(_list))
 
     change = verbs.add_parser("set", help="change what is given of a subject's limit, leave the rest")
-    change.add_argument("subject", metavar="SUBJECT", help=_SUBJECT)
+    change.add_argument("subject", metavar="SUBJECT", help=SUBJECTS)
     for flag, what in (
         ("rpm", "requests per minute"), ("tpm", "tokens per minute"), ("concurrent", "requests at a time"),
     ):  # fmt: skip
@@ -71,27 +67,11 @@ async def _set(parts: Opened, options: argparse.Namespace) -> None:
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
         raise StoreError("give a limit, such as --rpm 60; 0 takes one away")
-    await check_subject(parts, options.subject)
     limit = (await parts.store.limits.all()).get(options.subject, Limit())
-    await parts.store.limits.set(options.subject, msgspec.structs.replace(limit, **changes))
+    await set_limit(parts.store, options.subject, msgspec.structs.replace(limit, **changes))
     await say_when_live(parts.store, f"limit of {options.subject} set")
 
 
 async def _unset(parts: Opened, options: argparse.Namespace) -> None:
     await parts.store.limits.unset(options.subject)
     await say_when_live(parts.store, f"limit of {options.subject} unset")
-
-
-async def check_subject(parts: Opened, subject: str) -> None:
-    """Raise StoreError for what can have no limit, or is not there."""
-    kind, colon, name = subject.partition(":")
-    if kind not in (*_NUMBERED, *_NAMED) or not colon or not name:
-        raise StoreError(f"{subject[:200]!r}: expected {_SUBJECT}")
-    if len(subject) > MOST_SUBJECT or not subject.isprintable():
-        raise StoreError(f"{subject[:200]!r}: a subject has at most {MOST_SUBJECT} printable characters")
-    if kind in _NUMBERED and name != "*":
-        names = await names_of(parts.store)
-        known = {"token": names.tokens, "user": names.users, "channel": names.channels}[kind]
-        # As it is written, since the gateway looks it up by this text: not 07.
-        if not re.fullmatch(r"[1-9][0-9]{0,18}", name) or int(name) not in known:
-            raise StoreError(f"there is no {kind} {name!r}; give its id, as `canalgate {kind} list` shows it")

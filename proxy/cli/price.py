@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..host import Opened
-from ..prices.amounts import BOUNDS, EACH, read_price, show_price
+from ..manage.prices import Stated, set_price, stated
+from ..manage.refused import Refused
+from ..prices.amounts import BOUNDS, EACH, show_price
 from ..prices.book import PriceBook, make_book
 from ..prices.one_api import read_ratios
 from ..pricing import Price
-from ..records import ChannelRow
 from ..store import StoreError
 from .amounts import count
 from .command import Commands, on_installation
@@ -64,9 +64,9 @@ def add_commands(commands: Commands) -> None:
 async def _list(parts: Opened, options: argparse.Namespace) -> None:
     book = await _book(parts)
     found = {
-        (model, stated)
-        for model, _, stated in _stated(book, await parts.store.channels())
-        if fnmatchcase(model, options.model) and not (options.unpriced and stated)
+        (model, price)
+        for model, _, price in stated(book, await parts.store.channels())
+        if fnmatchcase(model, options.model) and not (options.unpriced and price)
     }
     rows = [
         _row(model, price, options.json)
@@ -77,11 +77,17 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
 
 async def _show(parts: Opened, options: argparse.Namespace) -> None:
     model, book = options.model, await _book(parts)
-    found = [one[1:] for one in _stated(book, await parts.store.channels()) if one[0] == model]
-    found = found or [(None, book.stated(model, model, "openai"))]
+    found = [one for one in stated(book, await parts.store.channels()) if one.model == model]
+    found = found or [Stated(model, None, book.stated(model, model, "openai"))]
     rows = [
-        {"channel": channel, "part": part, "dollars": dollars, "per": _unit(part), "from": price.name}
-        for channel, price in found
+        {
+            "channel": channel and f"{channel.id} {channel.name}",
+            "part": part,
+            "dollars": dollars,
+            "per": _unit(part),
+            "from": price.name,
+        }
+        for _, channel, price in found
         if price is not None
         for part, dollars in show_price(price).items()
     ]
@@ -96,10 +102,9 @@ async def _set(parts: Opened, options: argparse.Namespace) -> None:
     if not fields:
         raise StoreError("give a part of the price, such as --prompt 2.5 --completion 10")
     try:
-        price = read_price(options.model, fields)
-    except ValueError as exc:
-        raise StoreError(f"--{exc}") from exc
-    await parts.store.prices.set(options.model, price)
+        await set_price(parts.store, options.model, fields)
+    except Refused as exc:
+        raise StoreError(f"--{exc.field} = {exc.problem}") from exc
     await say_when_live(parts.store, f"price of {options.model} set")
 
 
@@ -121,19 +126,6 @@ async def _import(parts: Opened, options: argparse.Namespace) -> None:
 
 async def _book(parts: Opened) -> PriceBook:
     return make_book(parts.config.prices, await parts.store.prices.all())
-
-
-def _stated(book: PriceBook, channels: list[ChannelRow]) -> Iterator[tuple[str, str | None, Price | None]]:
-    """Yield models, channels that offer them, and their prices if any; then prices of nobody's models."""
-    offered = set()
-    for row in channels:
-        for model in row.models:
-            offered |= {model, row.mapping.get(model, model)}
-            stated = book.stated(model, row.mapping.get(model, model), row.type)
-            yield model, f"{row.id} {row.name}", stated
-    for model, price in book.own.items():
-        if model not in offered:
-            yield model, None, price
 
 
 def _row(model: str, price: Price | None, as_json: bool) -> dict[str, object]:

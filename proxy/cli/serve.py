@@ -9,7 +9,7 @@ import sys
 import msgspec
 
 from ..config import Config, check
-from ..host import ROOT_NAME, Ready, serve
+from ..host import ROOT_NAME, FirstStart, Ready, serve
 from ..logs import logging_to_stderr
 from ..snapshot import DEMO_CHANNEL_ID
 from .command import Commands
@@ -21,6 +21,9 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default 3000)")
     parser.add_argument("--data", metavar="DIR", help="data directory (default ./data)")
+    parser.add_argument(
+        "--replace", action="store_true", help="take the port of the gateway that runs here, dropping nothing"
+    )
     parser.set_defaults(run=run)
 
 
@@ -28,7 +31,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     config = _with_options(config, options)
     with logging_to_stderr(config.log):
-        _run_loop(config)
+        _run_loop(config, options.replace)
     return 0
 
 
@@ -41,13 +44,13 @@ def _with_options(config: Config, options: argparse.Namespace) -> Config:
     return config
 
 
-def _run_loop(config: Config) -> None:
+def _run_loop(config: Config, replace: bool) -> None:
     try:
         import uvloop
     except ImportError:
-        asyncio.run(serve(config, _announce))
+        asyncio.run(serve(config, _announce, replace=replace))
     else:
-        uvloop.run(serve(config, _announce))
+        uvloop.run(serve(config, _announce, replace=replace))
 
 
 def _announce(ready: Ready) -> None:
@@ -56,16 +59,9 @@ def _announce(ready: Ready) -> None:
     address = f"http://[{host}]:{ready.port}" if ":" in host else f"http://{host}:{ready.port}"
     lines = [f"canalgate listens on {address}"]
     if ready.first is not None:
-        lines += [
-            "",
-            f"  admin user      {ROOT_NAME}",
-            f"  admin password  {ready.first.password}",
-            f"  client token    sk-{ready.first.token_key}",
-            "",
-            "These are shown once. Keep them.",
-        ]
+        lines += _shown_once(ready.first)
     if DEMO_CHANNEL_ID in ready.snapshot.usable:
-        key = f"sk-{ready.first.token_key}" if ready.first else "$TOKEN"
+        key = f"sk-{ready.first.token_key}" if ready.first and ready.first.token_key else "$TOKEN"
         lines += [
             "",
             "There is no channel yet, so a demo answers. Try it:",
@@ -78,3 +74,16 @@ def _announce(ready: Ready) -> None:
         ]
     print("\n".join(lines), flush=True)
     sys.stdout.flush()
+
+
+def _shown_once(first: FirstStart) -> list[str]:
+    shown = {"setup secret": first.setup_secret, "client token": first.token_key and f"sk-{first.token_key}"}
+    lines = [f"  {name}  {secret}" for name, secret in shown.items() if secret]
+    if lines:
+        lines = ["", *lines, "", f"Shown only now, so keep {'it' if len(lines) == 1 else 'them'}."]
+    if first.setup_secret:
+        lines[-1] += (
+            f" The secret sets the password of the user {ROOT_NAME}, once;"
+            f" `canalgate user password {ROOT_NAME}` does too."
+        )
+    return lines

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import time
 from dataclasses import replace
+from typing import Any
 
-from ..host import ROOT_NAME, Opened, make_token
+from ..host import ROOT_NAME, Opened
+from ..manage.tokens import create
 from ..records import DISABLED, ENABLED
 from ..store import StoreError
-from ..store.store import token_account
-from ..vault import TOKEN_PREFIX, new_token_key
+from ..store.rows import token_account
+from ..vault import TOKEN_PREFIX
 from .amounts import ACTOR, balance, date, expiry, standing
 from .command import Commands, names, on_installation, row_id
 from .output import add_json_option, say_when_live, show
@@ -60,15 +61,14 @@ async def _create(parts: Opened, options: argparse.Namespace) -> None:
     if user is None:
         raise StoreError(f"there is no user {options.user!r}")
     now = int(time.time())
-    key = new_token_key()
-    token = replace(
-        make_token(parts.vault, user, options.name, key, now),
-        expires_at=expiry(options.expires, now),
-        models=names(options.models),
-        subnets=_networks(options.subnets),
+    given: dict[str, Any] = {
+        "name": options.name, "expires_at": expiry(options.expires, now),
+        "models": names(options.models), "subnets": names(options.subnets),
+    }  # fmt: skip
+    token, key = await create(
+        parts.store, parts.vault, user, lambda token: replace(token, **given), options.quota, now
     )
-    token = await parts.store.add_token(token, options.quota)
-    print(f"{TOKEN_PREFIX}{key}")
+    print(key)
     await say_when_live(parts.store, f"token {token.id} created, shown only now")
 
 
@@ -88,7 +88,7 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
 
 
 async def _edit(parts: Opened, options: argparse.Namespace) -> None:
-    if options.id not in {token.id for token in await parts.store.tokens()}:
+    if await parts.store.token(options.id) is None:
         raise StoreError(f"there is no token {options.id}")
     now = int(time.time())
     await parts.store.accounts.set_balance(token_account(options.id), options.quota, ACTOR, now)
@@ -98,10 +98,3 @@ async def _edit(parts: Opened, options: argparse.Namespace) -> None:
 async def _set_status(parts: Opened, options: argparse.Namespace) -> None:
     await parts.store.set_token_status(options.id, options.status)
     await say_when_live(parts.store, f"token {options.id} {options.status}")
-
-
-def _networks(text: str | None) -> tuple[str, ...]:
-    try:
-        return tuple(str(ipaddress.ip_network(name, strict=False)) for name in names(text))
-    except ValueError as exc:
-        raise StoreError(f"--subnets: {exc}") from exc

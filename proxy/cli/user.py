@@ -8,11 +8,12 @@ import time
 from dataclasses import replace
 
 from ..host import Opened
+from ..manage import users
 from ..money import parse_balance, parse_quota, show_quota
-from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ROLES, User
+from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ROLE_ROOT, ROLES, User
 from ..store import StoreError
 from ..store.gifts import Invitation
-from ..store.store import user_account
+from ..store.rows import user_account
 from ..vault import hash_password, new_password
 from .amounts import ACTOR, add_idempotency_option, allow_negative, balance, signed, standing
 from .command import Commands, on_installation
@@ -74,7 +75,7 @@ async def _create(parts: Opened, options: argparse.Namespace) -> None:
     hashed = await asyncio.to_thread(hash_password, password)
     user = User(0, options.name, ROLES[options.role], options.group, ENABLED, now, hashed)
     quota = options.quota if "quota" in options else parse_balance(parts.config.quota.new_user)
-    user = await parts.store.add_user(user, quota, await _invitation(parts, options.invited_by))
+    user = await users.create(parts.store, user, quota, await _invitation(parts, options.invited_by))
     print(f"password: {password}")
     await say_when_live(parts.store, f"user {user.name} created")
 
@@ -112,18 +113,19 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
 
 async def _edit(parts: Opened, options: argparse.Namespace) -> None:
     user = await _find(parts, options.name)
-    if user.role == ROLES["root"] and (options.role or options.status == DISABLED):
-        raise StoreError("the root user stays as it is")
-    changed = replace(
-        user,
-        role=ROLES[options.role] if options.role else user.role,
-        group=options.group or user.group,
-        status=options.status or user.status,
-    )
+
+    def changed(user: User) -> User:
+        return replace(
+            user,
+            role=ROLES[options.role] if options.role else user.role,
+            group=options.group or user.group,
+            status=options.status or user.status,
+        )
+
+    users.permitted(user, changed(user), ROLE_ROOT)  # before any of it is kept
     if "quota" in options:
         await parts.store.accounts.set_balance(user_account(user.id), options.quota, ACTOR, int(time.time()))
-    if changed != user or "quota" not in options:
-        await parts.store.change_user(changed)
+    await users.edit(parts.store, user.id, changed)
     await say_when_live(parts.store, f"user {user.name} changed")
 
 
@@ -131,7 +133,7 @@ async def _password(parts: Opened, options: argparse.Namespace) -> None:
     user = await _find(parts, options.name)
     password = new_password()
     hashed = await asyncio.to_thread(hash_password, password)
-    await parts.store.change_user(replace(user, password_hash=hashed))
+    await users.set_password(parts.store, user, hashed)
     print(f"password: {password}")
     await say_when_live(parts.store, f"user {user.name} changed")
 

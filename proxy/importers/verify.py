@@ -9,7 +9,8 @@ from ...plugins import Adapter
 from ..snapshot import build
 from ..store.accounts import State
 from ..store.imports import Known
-from ..store.store import Store, token_account, user_account
+from ..store.rows import token_account, user_account
+from ..store.store import Store
 from .plan import Plan
 from .review import review
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from math import inf
 from typing import cast
@@ -26,10 +26,12 @@ from ..config import Config
 from ..endpoints import FORMS, Route, match
 from ..errors import GatewayError
 from ..exchange import Exchange
-from ..inbound import BodyReader, Inbound, new_request_id, stalled
+from ..handover import MOST_AT_ONCE
+from ..inbound import Inbound, new_request_id, stalled
 from ..rejoin import Rejoin
 from ..relay import Relay
 from ..tasks import Owner
+from .body import CollectedBody
 
 MAX_HEAD_BYTES = 8190
 """A longer head may hold a line over aiohttp's limit, so the full lane judges it."""
@@ -73,18 +75,32 @@ class FastLane:
         """Begin to keep the time limits."""
         self._owner.repeat(self._sweep, _SWEEP_S, "client sweep")
 
-    async def stop(self, grace_s: float) -> None:
-        """Let running requests finish for `grace_s`, then cut them."""
+    def idle(self) -> asyncio.Protocol:
+        """Make the protocol of a connection that has been served before."""
+        return FastConnection(self, self.settings.keepalive_s)
+
+    async def drain(self) -> None:
+        """Close connections as they become idle, until none is left."""
         for connection in list(self.connections):
             connection.drain()
-        try:
-            async with asyncio.timeout(grace_s):
-                while self.connections:
-                    self._empty.clear()
-                    await self._empty.wait()
-        except TimeoutError:
-            for connection in list(self.connections):
-                connection.abort()
+        while self.connections:
+            self._empty.clear()
+            await self._empty.wait()
+
+    async def hand_on(self, give: Callable[[Sequence[int]], bool]) -> None:
+        """Give connections away as they become idle, until none is left."""
+        while self.connections:
+            idle = [one for one in self.connections if one.is_idle]
+            for some in (idle[at : at + MOST_AT_ONCE] for at in range(0, len(idle), MOST_AT_ONCE)):
+                if give([one.number for one in some]):
+                    for one in some:
+                        one.let_go()
+            await asyncio.sleep(_SWEEP_S)
+
+    async def close(self) -> None:
+        """Cut what is left."""
+        for connection in list(self.connections):
+            connection.abort()
         await self._owner.close()
 
     def forget(self, connection: FastConnection) -> None:
@@ -109,15 +125,16 @@ class FastConnection(asyncio.Protocol):
     """One client's connection. Serves one request at a time, the next ones wait their turn."""
 
     __slots__ = (
-        "_ahead", "_exchange", "_fields", "_is_doubled", "_keep_alive", "_lane", "_parser", "_peer",
-        "_reader", "_state", "_target", "_transport", "_write_paused", "deadline",
+        "_ahead", "_exchange", "_fields", "_first_wait_s", "_is_doubled", "_keep_alive", "_lane", "_parser",
+        "_peer", "_reader", "_state", "_target", "_transport", "_write_paused", "deadline",
     )  # fmt: skip
 
-    def __init__(self, lane: FastLane) -> None:
+    def __init__(self, lane: FastLane, first_wait_s: float | None = None) -> None:
         self._lane = lane
+        self._first_wait_s = lane.settings.head_timeout_s if first_wait_s is None else first_wait_s
         self._state = _State.HEAD
         self._exchange: Exchange | Rejoin | None = None
-        self._reader: _Body | None = None
+        self._reader: CollectedBody | None = None
         self._ahead = b""
         self._write_paused = False
         self._begin_head()
@@ -138,7 +155,7 @@ class FastConnection(asyncio.Protocol):
         self._peer = peer[0] if isinstance(peer, tuple) else ""
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lane.connections.add(self)
-        self.deadline = time.monotonic() + self._lane.settings.head_timeout_s
+        self.deadline = time.monotonic() + self._first_wait_s
 
     def data_received(self, data: bytes) -> None:
         if self._state is _State.HEAD:
@@ -226,7 +243,7 @@ class FastConnection(asyncio.Protocol):
             client_address(self._peer, fields.get("x-forwarded-for", ""), trusted) if trusted else self._peer
         )
         inbound = Inbound(request_id, method, self._target.decode("ascii"), fields, address, received_at)
-        reader = _Body(int(fields.get("content-length", "0")), lane.settings.max_body_bytes)
+        reader = CollectedBody(int(fields.get("content-length", "0")), lane.settings.max_body_bytes)
         self._begin_head()
         self._state = _State.BUSY
         self._reader = reader
@@ -272,7 +289,7 @@ class FastConnection(asyncio.Protocol):
 
     # A body, and what comes behind it.
 
-    def _take_body(self, reader: _Body, data: bytes) -> bytes:
+    def _take_body(self, reader: CollectedBody, data: bytes) -> bytes:
         """Give a body its bytes; returns those that are no longer its own."""
         rest = reader.feed(data)
         if reader.at_end:
@@ -338,60 +355,25 @@ class FastConnection(asyncio.Protocol):
         """Close as soon as no request is being served."""
         if self._exchange is not None:
             self._exchange.answer.keep_alive = False
-        else:
+        elif self._state is not _State.BUSY:  # or the next request is there already, and is the last
             self._transport.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was begun and all is sent, so that another process can go on with it."""
+        transport, is_between = self._transport, self._state is _State.HEAD and self._parser is None
+        return is_between and not transport.is_closing() and not transport.get_write_buffer_size()
+
+    @property
+    def number(self) -> int:
+        """The file descriptor."""
+        return int(self._transport.get_extra_info("socket").fileno())
+
+    def let_go(self) -> None:
+        """Another process has the connection: close our hold of it."""
+        self._lane.forget(self)
+        self._transport.abort()
 
     def abort(self) -> None:
         """Close at once."""
         self._transport.abort()
-
-
-class _Body(BodyReader):
-    """A body of known length, collected. Its reader is a request's step, its feeder the connection."""
-
-    __slots__ = ("_error", "_missing", "_pieces", "_waiter")
-
-    def __init__(self, length: int, max_bytes: int) -> None:
-        super().__init__(length, max_bytes)
-        self._missing = length
-        self._pieces: list[bytes] = []
-        self._waiter: asyncio.Future[None] | None = None
-        self._error: GatewayError | None = None
-
-    @property
-    def at_end(self) -> bool:
-        return self._missing == 0
-
-    def feed(self, data: bytes) -> bytes:
-        """Take what belongs to the body and return the rest."""
-        mine = data if len(data) <= self._missing else data[: self._missing]
-        self._missing -= len(mine)
-        self._pieces.append(mine)
-        if self._missing == 0:
-            self._wake()
-        return data[len(mine) :] if len(mine) < len(data) else b""
-
-    def discard(self, size: int) -> None:
-        """Count bytes that nobody will read."""
-        self._missing = max(0, self._missing - size)
-
-    def fail(self, error: GatewayError) -> None:
-        """The rest will not come."""
-        self._error = error
-        self._wake()
-
-    async def whole(self) -> bytes:
-        while self._missing and self._error is None:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        if self._error is not None:
-            raise self._error
-        pieces, self._pieces = self._pieces, []
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        yield await self.whole()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _SINGLE = ("authorization", "x-api-key", "api-key", "content-length", "content-type", "host")
 _LINGER_S = 2.0
+_CUT_S = 0.01
 
 
 class FullLane:
@@ -67,15 +69,20 @@ class FullLane:
             pages.freeze()
             await pages.startup()
 
-    async def stop(self, grace_s: float) -> None:
-        """Let running requests finish for `grace_s`, then cut them."""
+    async def drain(self) -> None:
+        """Close connections as they become idle, until none is left."""
         self._server.pre_shutdown()
-        await self._server.shutdown(grace_s)
+        await self._server.shutdown(None)
+
+    async def close(self) -> None:
+        """Cut what is left."""
+        await self._server.shutdown(_CUT_S)
         for pages in (self._site, self._pages):
             await pages.cleanup()
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        return web.Request(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        loop, most = asyncio.get_running_loop(), self._config.server.max_body_bytes
+        return web.Request(message, payload, protocol, writer, task, loop, client_max_size=most)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         transport, connection = request.transport, request.protocol
@@ -87,7 +94,7 @@ class FullLane:
         if isinstance(request, web.Request):
             pages = await self._pages_of(request)
             if pages is not None:
-                return await pages._handle(request)
+                return await pages._handle(_cleaned(request))
         answer = Answer(
             transport,
             new_request_id(),
@@ -148,6 +155,15 @@ class FullLane:
 
         serve = Rejoin if route.page == "stream" else Exchange
         return serve(self._relay, route, inbound, reader, answer, on_ended), ended
+
+
+def _cleaned(request: web.Request) -> web.Request:
+    """Return the request with single slashes in its path: addresses are joined carelessly."""
+    path = request.rel_url.raw_path
+    if "//" not in path:
+        return request
+    url = request.rel_url.with_path(re.sub("/{2,}", "/", path), encoded=True, keep_query=True)
+    return request.clone(rel_url=url)
 
 
 def _warn_of_hidden(pages: web.Application) -> None:

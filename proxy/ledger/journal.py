@@ -93,10 +93,11 @@ class Journal:
 
     def close(self, *, remove: bool) -> None:
         """Let go of it; `remove` where everything is imported."""
+        folder = _hidden(self._folder) if remove else self._folder
         for file in (*(old.file for old in self._full), self._file, self._lock):
             os.close(file)
         if remove:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _begin_file(self) -> None:
         self._base = self.position
@@ -133,9 +134,10 @@ class DeadJournal:
 
     def close(self, *, remove: bool) -> None:
         """Let go of it; `remove` where everything is imported."""
+        folder = _hidden(self._folder) if remove else self._folder
         os.close(self._lock)
         if remove:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def dead_journals(folder: Path) -> Iterator[DeadJournal]:
@@ -157,17 +159,28 @@ def is_in_use(folder: Path) -> bool:
 
 
 def _lock(folder: Path) -> int | None:
-    """Lock a journal for as long as this process lives; None if another has it."""
-    file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    """Lock a journal for as long as this process lives; None if another has it, or has just removed it."""
+    try:
+        file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        return None
     try:
         if sys.platform == "win32":
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.stat(folder / _LOCK)  # raises where its gateway has just taken it away
     except OSError:
         os.close(file)
         return None
     return file
+
+
+def _hidden(folder: Path) -> Path:
+    """Take a journal away from those that look for dead ones, before it is unlocked and removed."""
+    with contextlib.suppress(OSError):  # Windows renames no folder with open files
+        return folder.rename(folder.with_name(_UNBORN + folder.name))
+    return folder
 
 
 def _allocate(file: int, start: int, size: int) -> None:

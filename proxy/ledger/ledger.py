@@ -60,6 +60,7 @@ class Ledger:
         self._callbacks: list[tuple[int, Callable[[], None]]] = []
         self._problem = ""
         self._stopping = False
+        self._idle_s = _IDLE_S
 
     async def __aenter__(self) -> Ledger:
         count = await recover(self._store, self._folder)
@@ -208,6 +209,10 @@ class Ledger:
 
     # Behind the requests.
 
+    def keep_no_spare(self) -> None:
+        """Another gateway serves from now on: give back at once what no reservation holds."""
+        self._idle_s = 0.0
+
     async def _sync_always(self) -> None:
         """Sync what was written since the last time, all of it at once."""
         while not self._stopping:
@@ -241,7 +246,7 @@ class Ledger:
         self._write_again()
         await self._import()
         await asyncio.to_thread(self._journal.make_room)
-        await self._give_back(time.monotonic() - _IDLE_S)
+        await self._give_back(time.monotonic() - self._idle_s)
         if self._problem and not self._waiting:
             await self._store.accounts.beat(
                 self._journal.owner, int(time.time())

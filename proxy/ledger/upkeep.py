@@ -37,6 +37,7 @@ class Upkeep:
         if dropped:
             log.info("dropped months of the call log months=%s", ",".join(dropped))
         await forget_old(self._store.database, int(time.time()))
+        await self._store.sessions.forget_old(int(time.time()))
         await self._store.accounts.forget_budgets(time.time())
         for violation in await lasting(self._store):
             log.error("the ledger breaks a rule: %s", violation)

@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 
 from ...plugins import Adapter
-from ..records import DEFAULT_GROUP, ChannelRow, Times
+from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow, Times
 from ..snapshot import bound
+from ..store import Store
 from ..upstream.pool import check_proxy
+from .edits import edited
 from .refused import Refused
+from .words import checked_name, checked_names
 
 _MOST_WEIGHT = 1_000_000
 _LONGEST_S = 86_400.0
+
+
+async def add(store: Store, adapters: Mapping[str, Adapter], row: ChannelRow) -> ChannelRow:
+    """Keep a new channel; its id is given by the store. Raises Refused naming what is wrong."""
+    return await store.add_channel(checked(adapters, row))
+
+
+async def edit(
+    store: Store,
+    adapters: Mapping[str, Adapter],
+    channel_id: int,
+    change: Callable[[ChannelRow], ChannelRow],
+) -> tuple[ChannelRow, ChannelRow]:
+    """Change a channel; returns what it was and is. Raises Refused or Missing.
+
+    Where only the status changes the rest is not looked at: a channel whose adapter is gone can be disabled.
+    Enabling a channel, also one that is enabled, forgets that its keys were refused, and so do other keys.
+    """
+
+    def changed(row: ChannelRow) -> ChannelRow:
+        after = change(row)
+        return after if replace(after, status=row.status) == row else checked(adapters, after)
+
+    read = partial(store.channel, channel_id)
+    before, after = await edited(store, f"channel {channel_id}", read, changed, store.change_channel)
+    was_off = before.status != ENABLED or after == before
+    if after.key != before.key or (after.status == ENABLED and was_off):
+        await store.faults.clear(channel_id)
+    return before, after
 
 
 def checked(adapters: Mapping[str, Adapter], row: ChannelRow) -> ChannelRow:
@@ -21,9 +54,9 @@ def checked(adapters: Mapping[str, Adapter], row: ChannelRow) -> ChannelRow:
     if adapter is None:
         known = ", ".join(sorted(adapters))
         raise Refused("type", f"there is no adapter {row.type!r}; there are: {known}")
-    if not row.name.strip():
-        raise Refused("name", "a channel needs a name")
-    if not row.models:
+    if row.status not in (ENABLED, DISABLED):
+        raise Refused("status", f"expected {ENABLED} or {DISABLED}")
+    if not any(name.strip() for name in row.models):
         raise Refused("models", "a channel needs at least one model")
     if not 0 <= row.weight <= _MOST_WEIGHT:
         raise Refused("weight", f"expected 0 to {_MOST_WEIGHT}")
@@ -43,7 +76,12 @@ def checked(adapters: Mapping[str, Adapter], row: ChannelRow) -> ChannelRow:
             check_proxy(row.proxy)
         except ValueError as exc:
             raise Refused("proxy", str(exc)) from exc
-    return replace(row, groups=row.groups or (DEFAULT_GROUP,))
+    return replace(
+        row,
+        name=checked_name("name", row.name),
+        models=tuple(dict.fromkeys(name.strip() for name in row.models if name.strip())),
+        groups=checked_names("groups", row.groups or (DEFAULT_GROUP,)),
+    )
 
 
 def synced(row: ChannelRow, found: Sequence[str]) -> ChannelRow:

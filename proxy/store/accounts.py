@@ -10,13 +10,13 @@ that two of them never wait for each other.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 from ..limits import budget_ends
 from .changes import StoreError, bump
 from .database import Clash, Database, Transaction
 from .idempotency import once
+from .rows import State as State
 
 MOST = 2**62
 """Largest balance."""
@@ -25,20 +25,7 @@ _TRIES = 8
 _KEEP_BUDGETS_S = 35 * 86_400
 """A gateway that died may be started again, and its journal be booked, so late."""
 _FORGET_AT_ONCE = 500
-
-
-class State(NamedTuple):
-    """An account. `balance` is what is free, None if unlimited; `leased` what gateways have taken of it."""
-
-    balance: int | None
-    leased: int
-    used: int
-    credited: int
-
-    @property
-    def remaining(self) -> int | None:
-        """What can still be spent, None where unlimited."""
-        return None if self.balance is None else self.balance + self.leased
+_AT_ONCE = 100
 
 
 class Accounts:
@@ -108,6 +95,20 @@ class Accounts:
                 {"name": name, "most": limit},
             )
         ]
+
+    async def latest(
+        self, kinds: Sequence[str], limit: int, user_id: int | None = None
+    ) -> list[Mapping[str, object]]:
+        """Return the latest changes of these kinds of users' balances, or of one user's."""
+        given: dict[str, object] = {f"kind{number}": kind for number, kind in enumerate(kinds)}
+        whose = "account LIKE 'user:%'" if user_id is None else "account = :account"
+        rows = await self._database.all(
+            "SELECT id, account, amount, kind, note, actor, at FROM credits"
+            f" WHERE {whose} AND kind IN ({', '.join(f':{name}' for name in given)})"
+            " ORDER BY id DESC LIMIT :most",
+            {**given, "account": f"user:{user_id}", "most": limit},
+        )
+        return [dict(row) for row in rows]
 
     # Leases.
 
@@ -282,10 +283,12 @@ class Accounts:
 
 
 async def _states(source: Database | Transaction, names: list[str] | None) -> dict[str, State]:
-    where = "" if names is None else " WHERE a.name = :name"
-    rows = []
-    for name in [""] if names is None else names:
-        rows += await source.all(_STATES + where, {"name": name} if names is not None else {})
+    rows = await source.all(_STATES) if names is None else []
+    for first in range(0, len(names or ()), _AT_ONCE):
+        given = {f"name{i}": name for i, name in enumerate((names or [])[first : first + _AT_ONCE])}
+        rows += await source.all(
+            f"{_STATES} WHERE a.name IN ({', '.join(f':{key}' for key in given)})", given
+        )
     return {
         row["name"]: State(row["balance"], int(row["leased"]), row["used"], row["credited"]) for row in rows
     }

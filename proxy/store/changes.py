@@ -9,9 +9,25 @@ class StoreError(Exception):
     """A change cannot be made; the message says why, for the person who asked."""
 
 
-async def bump(transaction: Transaction) -> None:
-    """Say that this transaction changes what gateways have loaded."""
-    await transaction.run("UPDATE state SET generation = generation + 1 WHERE id = 1")
+class Missing(StoreError):
+    """What was to be changed is not there."""
+
+
+class Moved(StoreError):
+    """Something has been changed since the generation that this change was made for."""
+
+
+async def bump(transaction: Transaction, generation: int | None = None) -> None:
+    """Say that this transaction changes what gateways have loaded.
+
+    With a generation: Raises Moved if it is not the latest any more, so that what was read at it still holds.
+    """
+    if generation is None:
+        await transaction.run("UPDATE state SET generation = generation + 1 WHERE id = 1")
+    elif not await transaction.run(
+        "UPDATE state SET generation = generation + 1 WHERE id = 1 AND generation = :at", {"at": generation}
+    ):
+        raise Moved("this has just been changed by somebody else; try again")
 
 
 async def insert(database: Database, sql: str, values: Values, clash: str) -> int:
@@ -24,9 +40,11 @@ async def insert(database: Database, sql: str, values: Values, clash: str) -> in
             raise StoreError(clash) from exc
 
 
-async def change(database: Database, sql: str, values: Values, missing: str) -> None:
-    """Run a statement as a change. Raises StoreError saying `missing` if it found no row."""
+async def change(
+    database: Database, sql: str, values: Values, missing: str, generation: int | None = None
+) -> None:
+    """Run a statement as a change. Raises Missing saying `missing` if it found no row, or Moved as `bump`."""
     async with database.transaction() as transaction:
-        await bump(transaction)
+        await bump(transaction, generation)
         if not await transaction.run(sql, values):
-            raise StoreError(missing)
+            raise Missing(missing)

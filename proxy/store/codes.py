@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from ..records import DISABLED, ENABLED
 from .accounts import MOST, credit
-from .changes import StoreError
+from .changes import Missing, StoreError
 from .database import Database, Transaction
 from .idempotency import once
 
@@ -29,6 +29,9 @@ class Code:
     expires_at: int | None
     redeemed_at: int | None
     redeemed_by: int | None
+
+
+_COLUMNS = ", ".join(Code.__slots__)
 
 
 class Codes:
@@ -57,10 +60,23 @@ class Codes:
             )
         return codes
 
+    async def page(self, after: int, limit: int, status: str | None = None) -> list[Code]:
+        """Return up to `limit` codes made after the one with the id `after`, oldest first."""
+        only = " AND status = :status" if status is not None else ""
+        rows = await self._database.all(
+            f"SELECT {_COLUMNS} FROM codes WHERE id > :after{only} ORDER BY id LIMIT :most",
+            {"after": after, "most": limit, **({"status": status} if status is not None else {})},
+        )
+        return [Code(**row) for row in rows]
+
     async def list(self) -> list[Code]:
         """Every code, oldest first."""
-        columns = ", ".join(Code.__slots__)
-        return [Code(**row) for row in await self._database.all(f"SELECT {columns} FROM codes ORDER BY id")]
+        return [Code(**row) for row in await self._database.all(f"SELECT {_COLUMNS} FROM codes ORDER BY id")]
+
+    async def one(self, code_id: int) -> Code | None:
+        """Find a code by its id."""
+        row = await self._database.one(f"SELECT {_COLUMNS} FROM codes WHERE id = :id", {"id": code_id})
+        return Code(**row) if row else None
 
     async def disable(self, code_id: int) -> None:
         """Let a code be worth nothing. Raises StoreError if there is none, or it was used."""
@@ -71,7 +87,30 @@ class Codes:
             )
             if not done:
                 row = await transaction.one("SELECT status FROM codes WHERE id = :id", {"id": code_id})
-                raise StoreError(f"code {code_id} was used" if row else f"there is no code {code_id}")
+                if row is None:
+                    raise Missing(f"there is no code {code_id}")
+                raise StoreError(f"code {code_id} was used")
+
+    async def change(self, code: Code) -> None:
+        """Save a code's name, quota and status. Raises StoreError if there is none, or it was used."""
+        if not 0 < code.quota < MOST:
+            raise StoreError("a code is worth more than nothing")
+        if len(code.name) > _MOST_NAME or "\0" in code.name:
+            raise StoreError(f"the name of codes has at most {_MOST_NAME} characters")
+        async with self._database.transaction() as transaction:
+            done = await transaction.run(
+                "UPDATE codes SET name = :name, quota = :quota, status = :status"
+                " WHERE id = :id AND status <> :used",
+                {"id": code.id, "name": code.name, "quota": code.quota, "status": code.status, "used": USED},
+            )
+            if not done:
+                raise StoreError(f"code {code.id} was used, or is gone")
+
+    async def remove(self, code_id: int) -> None:
+        """Delete a code. Raises StoreError if there is none."""
+        async with self._database.transaction() as transaction:
+            if not await transaction.run("DELETE FROM codes WHERE id = :id", {"id": code_id}):
+                raise StoreError(f"there is no code {code_id}")
 
     async def redeem(self, code: str, user_id: int, now: int, idem: str = "") -> int:
         """Add a code's quota to a user's balance, and return it. Raises StoreError saying why it cannot be.

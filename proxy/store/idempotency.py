@@ -18,6 +18,7 @@ from .database import Clash, Database, Row, Transaction
 KEEP_S = 86_400
 _MOST_KEY = 191
 _TRIES = 4
+_KEEP = "UPDATE idempotency SET result = :result WHERE scope = :scope AND idem = :idem"
 _READ = "SELECT body_hash, result, at FROM idempotency WHERE scope = :scope AND idem = :idem"
 
 Work = Callable[[Transaction], Awaitable[str]]
@@ -60,6 +61,43 @@ async def recall(database: Database, scope: str, key: str, body: object, now: in
     return str(known["result"])
 
 
+async def claim(database: Database, scope: str, key: str, body: object, now: int) -> str | None:
+    """Take a key for work of several transactions; None if it is free, else the result of the first time.
+
+    After the work call `keep`, or `release` if nothing was done. Raises StoreError as `once` does, and as
+    long as nobody has said how the first time ended: then it is not known whether it was done.
+    """
+    row = {"scope": scope, "idem": _sound(key), "body_hash": _hash(body), "at": now}
+    for _ in range(_TRIES):
+        known = await database.one(_READ, _key(row))
+        if known is not None and int(known["at"]) > now - KEEP_S:
+            if known["body_hash"] != row["body_hash"]:
+                raise StoreError(f"the idempotency key {key!r} was used for something else")
+            if not known["result"]:
+                raise StoreError("the request with this idempotency key is under way, or broke off")
+            return str(known["result"])
+        with suppress(_Taken):
+            async with database.transaction() as transaction:
+                await _take(transaction, row, known)
+            return None
+    raise StoreError("the idempotency key is being used by another request; try again")
+
+
+async def keep(database: Database, scope: str, key: str, result: str) -> None:
+    """Say what a claimed key's work had for a result, which is not empty."""
+    async with database.transaction() as transaction:
+        await transaction.run(_KEEP, {"scope": scope, "idem": key, "result": result})
+
+
+async def release(database: Database, scope: str, key: str) -> None:
+    """Free a claimed key whose work was not done."""
+    async with database.transaction() as transaction:
+        await transaction.run(
+            "DELETE FROM idempotency WHERE scope = :scope AND idem = :idem AND result = ''",
+            {"scope": scope, "idem": key},
+        )
+
+
 async def forget_old(database: Database, now: int) -> None:
     """Delete what is kept longer than a day."""
     async with database.transaction() as transaction:
@@ -68,6 +106,13 @@ async def forget_old(database: Database, now: int) -> None:
 
 async def _first(transaction: Transaction, row: Row, expired: Row | None, work: Work) -> str:
     """Take the key, do the work and keep its result. Raises _Taken if another was faster."""
+    await _take(transaction, row, expired)
+    result = await work(transaction)
+    await transaction.run(_KEEP, {**_key(row), "result": result})
+    return result
+
+
+async def _take(transaction: Transaction, row: Row, expired: Row | None) -> None:
     if expired is not None:
         taken = await transaction.run(
             "UPDATE idempotency SET body_hash = :body_hash, result = '', at = :at"
@@ -85,12 +130,6 @@ async def _first(transaction: Transaction, row: Row, expired: Row | None, work: 
             )
         except Clash as exc:
             raise _Taken from exc
-    result = await work(transaction)
-    await transaction.run(
-        "UPDATE idempotency SET result = :result WHERE scope = :scope AND idem = :idem",
-        {**_key(row), "result": result},
-    )
-    return result
 
 
 def _sound(key: str) -> str:

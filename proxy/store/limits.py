@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ..limits import Limit
-from .changes import StoreError, bump
+from .changes import Missing, bump
 from .database import Database
 
 _FIELDS = list(Limit.__struct_fields__)
@@ -34,4 +34,4 @@ class LimitRows:
         async with self._database.transaction() as transaction:
             await bump(transaction)
             if not await transaction.run("DELETE FROM limits WHERE subject = :subject", {"subject": subject}):
-                raise StoreError(f"no limit is set for {subject!r}")
+                raise Missing(f"no limit is set for {subject!r}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from ..pricing import Price
-from .changes import StoreError, bump
+from .changes import Missing, StoreError, bump
 from .database import Database
 
 MOST_NAME = 191
@@ -29,8 +29,10 @@ class Prices:
         """Set a model's price; its name becomes that of this change."""
         await self.set_all({model: price}, {})
 
-    async def set_all(self, prices: Mapping[str, Price], group_ratios: Mapping[str, int]) -> None:
-        """Set prices of models and ratios of groups, all or none."""
+    async def set_all(
+        self, prices: Mapping[str, Price], group_ratios: Mapping[str, int], unset: Iterable[str] = ()
+    ) -> None:
+        """Set prices of models and ratios of groups and forget some prices, all or none."""
         if not all(_is_name(model) for model in prices):
             raise StoreError(f"a model's name has 1 to {MOST_NAME} characters")
         if not all(_is_name(name) and 0 <= ratio < 2**40 for name, ratio in group_ratios.items()):
@@ -43,6 +45,8 @@ class Prices:
                 named = msgspec.structs.replace(price, name=f"set {at} {model}")
                 row: dict[str, object] = {"model": model, "price": msgspec.json.encode(named).decode()}
                 await transaction.run(upsert("model_prices", ["model"], replace=["price"]), row)
+            for model in unset:
+                await transaction.run("DELETE FROM model_prices WHERE model = :model", {"model": model})
             for name, ratio in group_ratios.items():
                 row = {"name": name, "ratio": ratio}
                 await transaction.run(upsert("user_groups", ["name"], replace=["ratio"]), row)
@@ -52,7 +56,7 @@ class Prices:
         async with self._database.transaction() as transaction:
             await bump(transaction)
             if not await transaction.run("DELETE FROM model_prices WHERE model = :model", {"model": model}):
-                raise StoreError(f"no price is set for {model!r}")
+                raise Missing(f"no price is set for {model!r}")
 
     async def group_ratios(self) -> dict[str, int]:
         """Return the groups whose ratio is not 1, in millionths."""

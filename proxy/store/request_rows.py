@@ -61,6 +61,25 @@ def join_id(at_ms: int, tail: int) -> str:
     return f"{at_ms:012x}{tail:012x}"
 
 
+_SHORT_BITS, _TAIL_BITS = 12, 48
+
+
+def short_number(request_id: str) -> int:
+    """Return a request's id as a number that JavaScript can hold: all of its time, and the head of the rest.
+
+    Two requests of one millisecond share it once in 4096 times. Good until the year 2039.
+    """
+    at_ms, tail = int(request_id[:12], 16), int(request_id[12:], 16)
+    return at_ms << _SHORT_BITS | tail >> (_TAIL_BITS - _SHORT_BITS)
+
+
+def of_short_number(number: int) -> tuple[int, int, int]:
+    """Return `at_ms`, and the least and greatest `tail`, of the requests with a short number."""
+    below = _TAIL_BITS - _SHORT_BITS
+    head = number & (1 << _SHORT_BITS) - 1
+    return number >> _SHORT_BITS, head << below, (head + 1 << below) - 1
+
+
 def has_failed(entry: Entry) -> bool:
     """Whether the request counts among the failures."""
     return entry.status >= 400 or bool(entry.error_type or entry.problem)

@@ -7,7 +7,7 @@ that ends late stands where it began, so a walk that has passed that place does 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from itertools import groupby
 
 import msgspec
@@ -16,7 +16,8 @@ from ..ledger.entry import Entry
 from . import rollups
 from .database import Database, DatabaseError, Dialect, Transaction, Unavailable
 from .months import INDEXES, Months, after, month_of, start_of, table_of
-from .request_rows import COLUMNS, TEXTS, entry, split_id, storable, values
+from .peaks import Peak, peaks
+from .request_rows import COLUMNS, TEXTS, entry, of_short_number, split_id, storable, values
 from .rollups import By, Span, Total
 from .upsert import insert
 
@@ -98,6 +99,56 @@ class Requests:
             {"at_ms": key[0], "tail": key[1]},
         )
         return entry(row) if row else None
+
+    async def numbered(self, number: int) -> Entry | None:
+        """Return the request of a short number, None if there is none: see request_rows.short_number."""
+        at_ms, least, most = of_short_number(number)
+        month = month_of(at_ms)
+        if month not in await self._months.all():
+            return None
+        row = await self._database.one(
+            f"SELECT * FROM {table_of(month)} WHERE at_ms = :at_ms AND tail >= :least AND tail <= :most"
+            " ORDER BY tail DESC LIMIT 1",
+            {"at_ms": at_ms, "least": least, "most": most},
+        )
+        return entry(row) if row else None
+
+    async def stretch(self, filters: Filters, skip: int, limit: int, most: int) -> tuple[list[Entry], int]:
+        """Return up to `limit` requests after the newest `skip`, and how many there are, up to `most`.
+
+        For lists with numbered pages; `page` is cheaper by far where there are many.
+        """
+        since = filters.from_ms or 0
+        until = filters.to_ms if filters.to_ms is not None else _LAST
+        conditions, given = _where(filters)
+        where = " AND ".join([*conditions, "at_ms >= :since", "at_ms < :until"])
+        given |= {"since": since, "until": until}
+        found, total = list[Entry](), 0
+        for month in await self._months.all():
+            if total >= most or not month_of(since) <= month <= month_of(until):
+                continue
+            rows = f"FROM {table_of(month)}{self._hint(month, filters)} WHERE {where}"
+            counted = await self._database.one(
+                f"SELECT COUNT(*) AS found FROM (SELECT at_ms {rows} LIMIT :most) AS counted",
+                {**given, "most": most - total},
+            )
+            there = int(counted["found"]) if counted else 0
+            if total + there > skip and len(found) < limit:
+                window = {"skip": max(0, skip - total), "most": limit - len(found)}
+                sql = f"SELECT * {rows} ORDER BY at_ms DESC, tail DESC LIMIT :most OFFSET :skip"
+                found += [entry(row) for row in await self._database.all(sql, {**given, **window})]
+            total += there
+        return found, total
+
+    async def peaks(self, from_ms: int, to_ms: int, step_s: int, only: Mapping[By, int | str]) -> list[Peak]:
+        """Return sums of the log itself, with what its busiest minutes had: see peaks.peaks."""
+        months = [m for m in await self._months.all() if month_of(from_ms) <= m <= month_of(to_ms)]
+        named = {str(name): value for name, value in only.items()}
+        return [
+            peak
+            for month in months
+            for peak in await peaks(self._database, table_of(month), from_ms, to_ms, step_s, named)
+        ]
 
     async def page(self, filters: Filters, before: str | None, limit: int) -> tuple[list[Entry], str | None]:
         """Return up to `limit` requests older than the cursor, newest first, and the next cursor if any.

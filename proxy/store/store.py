@@ -6,7 +6,7 @@ generation in its own transaction, which is how running gateways learn of it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from types import MappingProxyType
@@ -16,8 +16,9 @@ import orjson
 
 from ..records import NO_TIMES, ChannelRow, Times, Token, User
 from ..vault import Vault
-from .accounts import Accounts, State, open_account
-from .changes import StoreError, bump, change, insert
+from .accounts import Accounts, open_account
+from .bodies import Bodies
+from .changes import Missing, StoreError, bump, change
 from .codes import Codes
 from .database import Clash, Database, Row, Transaction, Values
 from .events import Events
@@ -25,10 +26,21 @@ from .faults import Faults
 from .gifts import Invitation, give
 from .imports import Imports
 from .limits import LimitRows
+from .numbers import Numbers
 from .prices import Prices
 from .requests import Requests
 from .routes import Routes
+from .rows import as_json, texts, token_account, token_of, user_account, user_of
+from .search import Search
+from .sessions import Sessions, close_all
+from .trail import Trail
 
+_ADD_CHANNEL = (
+    "INSERT INTO channels"
+    " (type, name, base_url, models, mapping, priority, weight, channel_groups, status, created_at,"
+    " ratio, times, secrets) VALUES (:type, :name, :base_url, :models, :mapping, :priority, :weight,"
+    " :channel_groups, :status, :created_at, :ratio, :times, :secrets)"
+)
 _SEALED_CHANNEL = "channel key"
 _ALIVE_S = 15
 
@@ -45,9 +57,14 @@ class Store:
         self.requests = Requests(database, keep_days)
         self.prices = Prices(database)
         self.limits = LimitRows(database)
+        self.bodies = Bodies(database, vault)
+        self.numbers = Numbers(database)
         self.routes = Routes(database)
         self.faults = Faults(database)
         self.events = Events(database)
+        self.search = Search(database, self.accounts)
+        self.sessions = Sessions(database)
+        self.trail = Trail(database)
         self._vault = vault
         self.imports = Imports(database, self._channel_values, self.requests)
 
@@ -98,12 +115,17 @@ class Store:
         """Every user, oldest first."""
         rows = await self.database.all("SELECT * FROM users ORDER BY id")
         states = await self.accounts.states()
-        return [_user(row, states) for row in rows]
+        return [user_of(row, states) for row in rows]
 
     async def user(self, name: str) -> User | None:
         """Find a user by name."""
         row = await self.database.one("SELECT * FROM users WHERE name = :name", {"name": name})
-        return _user(row, await self.accounts.states([user_account(row["id"])])) if row else None
+        return user_of(row, await self.accounts.states([user_account(row["id"])])) if row else None
+
+    async def user_by_id(self, user_id: int) -> User | None:
+        """Find a user by id."""
+        row = await self.database.one("SELECT * FROM users WHERE id = :id", {"id": user_id})
+        return user_of(row, await self.accounts.states([user_account(user_id)])) if row else None
 
     async def add_user(
         self, user: User, quota: int | None = None, invitation: Invitation | None = None
@@ -124,18 +146,36 @@ class Store:
         )
         return replace(user, id=new, limited=quota is not None)
 
-    async def change_user(self, user: User) -> None:
-        """Save a user's role, group, status and password."""
+    async def change_user(self, user: User, generation: int | None = None) -> None:
+        """Save a user's role, group and status. Raises Moved: see changes.bump."""
         await change(
             self.database,
-            "UPDATE users SET role = :role, user_group = :user_group, status = :status,"
-            " password_hash = :password_hash WHERE id = :id",
-            {
-                "id": user.id, "role": user.role, "user_group": user.group, "status": user.status,
-                "password_hash": user.password_hash,
-            },
+            "UPDATE users SET role = :role, user_group = :user_group, status = :status WHERE id = :id",
+            {"id": user.id, "role": user.role, "user_group": user.group, "status": user.status},
             f"there is no user {user.name!r}",
-        )  # fmt: skip
+            generation,
+        )
+
+    async def set_password(self, user: User, password_hash: str) -> bool:
+        """Change a user's password and end their sessions; False if it is not the one they have any more."""
+        async with self.database.transaction() as transaction:
+            await bump(transaction)
+            done = await transaction.run(
+                "UPDATE users SET password_hash = :new WHERE id = :id AND password_hash = :was",
+                {"id": user.id, "new": password_hash, "was": user.password_hash},
+            )
+            if done:
+                await close_all(transaction, user.id)
+            return bool(done)
+
+    async def remove_user(self, user_id: int) -> None:
+        """Delete a user with their tokens and sessions. Accounts stay, for what was spent."""
+        async with self.database.transaction() as transaction:
+            await bump(transaction)
+            for table in ("tokens", "sessions", "access_tokens"):
+                await transaction.run(f"DELETE FROM {table} WHERE user_id = :id", {"id": user_id})
+            if not await transaction.run("DELETE FROM users WHERE id = :id", {"id": user_id}):
+                raise Missing(f"there is no user {user_id}")
 
     # Tokens.
 
@@ -143,7 +183,7 @@ class Store:
         """Every token, oldest first."""
         rows = await self.database.all("SELECT * FROM tokens ORDER BY id")
         states = await self.accounts.states()
-        return [_token(row, states) for row in rows]
+        return [token_of(row, states) for row in rows]
 
     async def token_by_hash(self, key_hash: bytes) -> tuple[Token, User] | None:
         """Find a token and its user by the key's hash."""
@@ -154,14 +194,14 @@ class Store:
             return None
         owner = await self.database.one("SELECT * FROM users WHERE id = :id", {"id": row["user_id"]})
         states = await self.accounts.states([token_account(row["id"]), user_account(row["user_id"])])
-        return (_token(row, states), _user(owner, states)) if owner else None
+        return (token_of(row, states), user_of(owner, states)) if owner else None
 
     async def add_token(self, token: Token, quota: int | None = None) -> Token:
         """Add a token that may spend so much, None for as much as its user; the id is given by the store."""
         values = {
             "user_id": token.user_id, "name": token.name, "key_hash": token.key_hash, "hint": token.hint,
             "status": token.status, "created_at": token.created_at, "expires_at": token.expires_at,
-            "models": _json(token.models), "subnets": _json(token.subnets),
+            "models": as_json(token.models), "subnets": as_json(token.subnets),
         }  # fmt: skip
         new = await self._insert(
             "token",
@@ -173,6 +213,42 @@ class Store:
             "this key is in use already",
         )
         return replace(token, id=new, limited=quota is not None)
+
+    async def tokens_of(self, user_id: int) -> list[Token]:
+        """Return a user's tokens, oldest first."""
+        sql = "SELECT * FROM tokens WHERE user_id = :user_id ORDER BY id"
+        rows = await self.database.all(sql, {"user_id": user_id})
+        states = await self.accounts.states([token_account(row["id"]) for row in rows])
+        return [token_of(row, states) for row in rows]
+
+    async def token(self, token_id: int) -> Token | None:
+        """Find a token by its id."""
+        row = await self.database.one("SELECT * FROM tokens WHERE id = :id", {"id": token_id})
+        return token_of(row, await self.accounts.states([token_account(token_id)])) if row else None
+
+    async def change_token(self, token: Token, generation: int | None = None) -> None:
+        """Save a token's name, status, end, models and networks. Raises Moved: see changes.bump."""
+        await change(
+            self.database,
+            "UPDATE tokens SET name = :name, status = :status, expires_at = :expires_at, models = :models,"
+            " subnets = :subnets WHERE id = :id",
+            {
+                "id": token.id, "name": token.name, "status": token.status, "expires_at": token.expires_at,
+                "models": as_json(token.models), "subnets": as_json(token.subnets),
+            },
+            f"there is no token {token.id}",
+            generation,
+        )  # fmt: skip
+
+    async def remove_token(self, token_id: int, generation: int | None = None) -> None:
+        """Delete a token. Its account stays, for what was spent. Raises Moved: see changes.bump."""
+        await change(
+            self.database,
+            "DELETE FROM tokens WHERE id = :id",
+            {"id": token_id},
+            f"there is no token {token_id}",
+            generation,
+        )
 
     async def set_token_status(self, token_id: int, status: str) -> None:
         """Enable or disable a token."""
@@ -211,19 +287,17 @@ class Store:
 
     async def add_channel(self, channel: ChannelRow) -> ChannelRow:
         """Add a channel; the id is given by the store."""
-        new = await insert(
-            self.database,
-            "INSERT INTO channels"
-            " (type, name, base_url, models, mapping, priority, weight, channel_groups, status, created_at,"
-            " ratio, times, secrets) VALUES (:type, :name, :base_url, :models, :mapping, :priority, :weight,"
-            " :channel_groups, :status, :created_at, :ratio, :times, :secrets)",
-            self._channel_values(channel),
-            "this channel clashes with another",
-        )
-        return replace(channel, id=new)
+        return (await self.add_channels([channel]))[0]
 
-    async def change_channel(self, channel: ChannelRow) -> None:
-        """Save every field of a channel."""
+    async def add_channels(self, channels: Sequence[ChannelRow]) -> list[ChannelRow]:
+        """Add channels, all or none; the ids are given by the store."""
+        async with self.database.transaction() as transaction:
+            await bump(transaction)
+            ids = [await transaction.insert(_ADD_CHANNEL, self._channel_values(row)) for row in channels]
+        return [replace(row, id=new) for row, new in zip(channels, ids, strict=True)]
+
+    async def change_channel(self, channel: ChannelRow, generation: int | None = None) -> None:
+        """Save every field of a channel. Raises Moved: see changes.bump."""
         await change(
             self.database,
             "UPDATE channels SET type = :type, name = :name, base_url = :base_url, models = :models,"
@@ -231,26 +305,28 @@ class Store:
             " status = :status, ratio = :ratio, times = :times, secrets = :secrets WHERE id = :id",
             {"id": channel.id, **self._channel_values(channel)},
             f"there is no channel {channel.id}",
+            generation,
         )
 
-    async def remove_channel(self, channel_id: int) -> None:
-        """Delete a channel."""
+    async def remove_channel(self, channel_id: int, generation: int | None = None) -> None:
+        """Delete a channel. Raises Moved: see changes.bump."""
         await self.faults.clear(channel_id)
         await change(
             self.database,
             "DELETE FROM channels WHERE id = :id",
             {"id": channel_id},
             f"there is no channel {channel_id}",
+            generation,
         )
 
     def _channel_values(self, channel: ChannelRow) -> dict[str, Any]:
-        secrets = _json({"key": channel.key, "proxy": channel.proxy, "options": dict(channel.options)})
+        secrets = as_json({"key": channel.key, "proxy": channel.proxy, "options": dict(channel.options)})
         return {
             "type": channel.type, "name": channel.name, "base_url": channel.base_url,
-            "models": _json(channel.models), "mapping": _json(dict(channel.mapping)),
-            "priority": channel.priority, "weight": channel.weight, "channel_groups": _json(channel.groups),
+            "models": as_json(channel.models), "mapping": as_json(dict(channel.mapping)),
+            "priority": channel.priority, "weight": channel.weight, "channel_groups": as_json(channel.groups),
             "status": channel.status, "created_at": channel.created_at, "ratio": channel.ratio,
-            "times": _json({name: value for name, value in asdict(channel.times).items() if value}),
+            "times": as_json({name: value for name, value in asdict(channel.times).items() if value}),
             "secrets": self._vault.seal(secrets, _SEALED_CHANNEL),
         }  # fmt: skip
 
@@ -262,70 +338,18 @@ class Store:
             name=row["name"],
             base_url=row["base_url"],
             key=secrets["key"],
-            models=_texts(row["models"]),
+            models=texts(row["models"]),
             created_at=row["created_at"],
             mapping=_mapping(orjson.loads(row["mapping"])),
             priority=row["priority"],
             weight=row["weight"],
-            groups=_texts(row["channel_groups"]),
+            groups=texts(row["channel_groups"]),
             status=row["status"],
             proxy=secrets["proxy"],
             options=_mapping(secrets["options"]),
             ratio=row["ratio"],
             times=_times(row["times"]),
         )
-
-
-def user_account(user_id: int) -> str:
-    """Name of a user's account."""
-    return f"user:{user_id}"
-
-
-def token_account(token_id: int) -> str:
-    """Name of a token's account."""
-    return f"token:{token_id}"
-
-
-def _is_limited(name: str, states: Mapping[str, State]) -> bool:
-    state = states.get(name)
-    return state is not None and state.balance is not None
-
-
-def _user(row: Row, states: Mapping[str, State]) -> User:
-    return User(
-        row["id"],
-        row["name"],
-        row["role"],
-        row["user_group"],
-        row["status"],
-        row["created_at"],
-        row["password_hash"],
-        _is_limited(user_account(row["id"]), states),
-    )
-
-
-def _token(row: Row, states: Mapping[str, State]) -> Token:
-    return Token(
-        id=row["id"],
-        user_id=row["user_id"],
-        name=row["name"],
-        key_hash=row["key_hash"],
-        hint=row["hint"],
-        status=row["status"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        models=_texts(row["models"]),
-        subnets=_texts(row["subnets"]),
-        limited=_is_limited(token_account(row["id"]), states),
-    )
-
-
-def _json(value: object) -> str:
-    return orjson.dumps(value).decode()
-
-
-def _texts(text: str) -> tuple[str, ...]:
-    return tuple(orjson.loads(text))
 
 
 def _times(text: str) -> Times:

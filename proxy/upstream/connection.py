@@ -69,10 +69,10 @@ class Connection(asyncio.Protocol):
     """Serves one exchange at a time. `reusable` tells whether another may follow."""
 
     __slots__ = (
-        "_at_boundary", "_complete", "_drained", "_fields", "_has_length", "_head_bytes", "_head_done",
+        "_at_boundary", "_bare_bytes", "_complete", "_drained", "_fields", "_has_length", "_head_done",
         "_head_told", "_parser", "_pieces", "_receiver", "_status", "_transport", "_write_paused",
-        "active_at", "began_at", "got_body", "got_bytes", "heard", "origin", "paused", "reusable", "times",
-        "used",
+        "active_at", "began_at", "got_body", "got_bytes", "heard", "is_ending", "origin", "paused",
+        "reusable", "times", "used",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._fields: dict[str, str] = {}
-        self._head_bytes = 0
+        self._bare_bytes = 0  # since the request or the last piece of a body: head, size lines, trailers
         self._head_done = False
         self._head_told = False
         self._status = 0
@@ -102,6 +102,7 @@ class Connection(asyncio.Protocol):
         self.heard = False
         self.got_bytes = False
         self.got_body = False
+        self.is_ending = False
 
     @property
     def is_busy(self) -> bool:
@@ -151,6 +152,10 @@ class Connection(asyncio.Protocol):
         self.active_at = time.monotonic()
         if self.is_open and self._transport is not None:
             self._transport.resume_reading()
+
+    def expect_end(self) -> None:
+        """All that matters of the answer has come: wait for its formal end, but not for long."""
+        self.is_ending = True
 
     def abort(self) -> None:
         """Give the exchange up and close at once. The receiver hears nothing more."""
@@ -205,8 +210,7 @@ class Connection(asyncio.Protocol):
 
     def _parse(self, receiver: Receiver, data: bytes) -> None:
         self.got_bytes = True
-        if not self._head_done:
-            self._head_bytes += len(data)
+        self._bare_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -218,8 +222,10 @@ class Connection(asyncio.Protocol):
                 self._deliver(receiver)
                 self.fail(UpstreamError(ErrorKind.FAULT, f"the provider's answer is not HTTP: {exc}"))
                 return
-        if not self._head_done and self._head_bytes > MAX_HEAD_BYTES:
-            self.fail(UpstreamError(ErrorKind.FAULT, "the provider's response head is too long"))
+        if self._pieces:
+            self._bare_bytes = 0
+        elif self._bare_bytes > MAX_HEAD_BYTES and not self._complete:
+            self.fail(UpstreamError(ErrorKind.FAULT, "the provider's head or trailer is too long"))
             return
         self._at_boundary = self._at_boundary and data.endswith(b"\r\n")
         self._deliver(receiver)

@@ -25,6 +25,8 @@ from ..tasks import Owner
 from .connection import Connection, Origin, Receiver
 
 _SWEEP_S = 0.5
+_END_S = 2.0
+"""Longest wait for the end of a body behind `[DONE]`. Some clients read on until it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class Upstream:
         if connection.got_body:
             own, limit = times.idle_s, settings.idle_s
         limit = own if own is not None else limit
+        if connection.is_ending:
+            limit = min(limit, _END_S)
         return f"no byte for {limit:g} s" if now - connection.active_at > limit else ""
 
     def _tls_context(self) -> ssl.SSLContext:

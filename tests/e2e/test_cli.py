@@ -30,7 +30,7 @@ class Installation:
     first_stop: tuple
     curl: str
     server: Serving
-    password: str
+    secret: str
     key: str
 
     def run(self, *arguments, **more):
@@ -53,8 +53,8 @@ def place(tmp_path_factory):
         curl = run_curl(first.out.read_text())
         stopped = first.stop()
         server = start(folder, "second", CANALGATE_LOG__FORMAT="json")
-        password, key = first.shown("admin password"), first.shown("client token")
-        yield Installation(folder, first, stopped, curl, server, password, key)
+        secret, key = first.shown("setup secret"), first.shown("client token")
+        yield Installation(folder, first, stopped, curl, server, secret, key)
     finally:
         for serving in filter(None, (first, server)):
             serving.process.kill()
@@ -70,8 +70,8 @@ def run_curl(banner):
     return done.stdout + done.stderr
 
 
-def test_the_first_start_shows_a_password_and_a_token(place):
-    assert re.fullmatch(r"[a-z2-9]{5}(-[a-z2-9]{5}){3}", place.password)
+def test_the_first_start_shows_a_setup_secret_and_a_token(place):
+    assert re.fullmatch(r"[a-z2-9]{5}(-[a-z2-9]{5}){3}", place.secret)
     assert re.fullmatch(r"sk-\w{48}", place.key)
 
 
@@ -93,11 +93,20 @@ def test_an_idle_gateway_stops_at_once(place):
 def test_a_second_start_shows_no_secret(place):
     said = place.server.out.read_text()
     assert "listens on" in said
-    assert not [text for text in (place.password, place.key, "password") if text in said]
+    assert not [text for text in (place.secret, place.key, "password") if text in said]
 
 
 def test_the_token_of_the_first_start_works_after_the_second(place):
     assert place.server.ask("/v1/models", key=place.key)[0] == 200
+
+
+def test_the_setup_secret_sets_the_password_of_the_root_user_once(place):
+    body = {"secret": place.secret, "password": "battery staple"}
+    login = {"name": "root", "password": "battery staple"}
+    asked = [place.server.ask(f"/api/v1/{path}", given)[0] for path, given in (
+        ("login", login), ("setup", body), ("login", login), ("setup", body),
+    )]  # fmt: skip
+    assert asked == [401, 204, 200, 409]
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
@@ -189,7 +198,7 @@ BAD = [
     (1, "token create x --expires soon", "expected 12h, 30d"),
     (1, "token create x --expires 999999w", "expected 12h, 30d"),
     (1, "token create x --expires 2001-01-01", "in the past"),
-    (1, "token create x --subnets 10.0.0.0/99", "--subnets"),
+    (1, "token create x --subnets 10.0.0.0/99", "subnets"),
     (1, "user create root", "there is a user 'root' already"),
     (1, "user disable root", "the root user stays as it is"),
 ]
@@ -310,7 +319,7 @@ def test_a_start_that_cannot_work_is_one_line(tmp_path, name, value, said):
 
 
 def test_a_running_stream_is_finished_before_the_gateway_stops(place):
-    server = start(place.folder, "third")
+    server = start(place.folder, "third", CANALGATE_SERVER__NOTICE_S="0")
     words = {"role": "user", "content": " ".join(["word"] * 40)}
     body = json.dumps(CHAT | {"stream": True, "messages": [words]})
     head = (
@@ -359,6 +368,6 @@ def test_a_request_is_one_line_of_json_with_its_numbers(place):
 def test_no_log_holds_a_secret_or_what_was_said(place, name):
     place.server.chat(place.key)
     logged = (place.folder / f"{name}.err").read_text()
-    wrong = (place.password, place.key, place.key[3:], "sk-channel-secret-77", "Hello", "password")
+    wrong = (place.secret, place.key, place.key[3:], "sk-channel-secret-77", "Hello", "password")
     assert "gateway started" in logged
     assert not [text for text in wrong if text in logged]

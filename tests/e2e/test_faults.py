@@ -1,293 +1,190 @@
-"""A provider that misbehaves: the client gets a clean error or a visible cut, and never hangs."""
+"""A provider that misbehaves: the client gets a clean error or a visible cut, and never hangs.
+
+With a healthy channel beside it the client never notices, unless it had seen something of the answer. What
+is expected of each stands in faults.py; each test has a channel of its own in a gateway that all share.
+"""
 
 import asyncio
-import gzip
+import itertools
 import logging
-import socket
 import time
-from itertools import cycle
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import orjson
 import pytest
+import pytest_asyncio
 import support
-from support import CUT, RESET, STREAM_END, STREAM_HEAD, chunk, delta, json_answer
+from canalgate.adapters import BUILTIN
+from canalgate.plugins.manager import PluginManager
+from canalgate.proxy.conformance.replay import channel_for
+from canalgate.proxy.upstream import pool
+from faults import FAULTS
+from faulty import BROKEN, EVENTS, GOOD, MAX_REPLY_BYTES, OK, STREAM, TOLD, WHOLE, Fault, faulty
+from support import CUT
 
-GOOD = b'{"id":"x","choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}]}'
-EVENTS = delta("a") + delta("b", "stop") + b"data: [DONE]\n\n"
-LIMITS = {"first_byte_s": 0.2, "idle_s": 0.2, "connect_s": 1.0, "max_reply_bytes": 10_000}
-JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
-OK = json_answer(GOOD)
-ERROR = b'{"error":{"message":"m","type":"t"}}'
-STATUS = b"HTTP/1.1 %d X\r\nlocation: http://elsewhere/\r\ncontent-length: 0\r\n\r\n"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ADAPTERS = PluginManager(BUILTIN).adapters
+USAGE = {"stream_options": {"include_usage": True}}
+PATIENCE_S, IMPATIENCE_S = 5.0, 0.1
+LONGEST_S = 2.5
+MOST_ATTEMPTS = 4
+
+PAIRED = [f"{number}-paired" for number in range(2 * len(FAULTS))]
+
+KINDS = list(itertools.product(FAULTS, (False, True)))
+ALONE = [(name, stream, True) for name, stream in KINDS]
+ALONE += [(name, True, False) for name, fault in FAULTS.items() if isinstance(fault.sees(True), str)]
+"""A stream whose client asks for usage passes as it comes; one whose client does not is read line by line."""
 
 
-@pytest.fixture
-async def quick(tmp_path, provider):
-    """A gateway with little patience and small limits."""
-    async with support.gateway(tmp_path, upstream=LIMITS) as made:
-        await made.add_channel(provider, "m")
+@pytest.fixture(scope="module", autouse=True)
+def sweeps():
+    """Look for silent providers often, so that short limits are kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "_SWEEP_S", 0.02)
+        patch.setattr(pool, "_END_S", 0.1)
+        yield
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateways(lane, sweeps, tmp_path_factory):
+    """A gateway that waits for providers and one that does not, by whether a fault is a silence."""
+    folder = tmp_path_factory.mktemp(lane)
+    async with patient(folder / "a", PATIENCE_S) as one, patient(folder / "b", IMPATIENCE_S) as other:
+        yield {False: one, True: other}
+
+
+def patient(folder, seconds):
+    limits = {"first_byte_s": seconds, "idle_s": seconds, "connect_s": seconds}
+    # Hundreds of failures in a row are no outage here, and a lone channel's pauses would only take time.
+    routing = {"retry_share": 10.0, "retry_pause_s": 0.01}
+    return support.gateway(folder, upstream={**limits, "max_reply_bytes": MAX_REPLY_BYTES}, routing=routing)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def healthy(gateways):
+    """A provider that is a second channel for every model `NUMBER-paired`."""
+    async with support.provider() as made:
+        made.script = lambda asked: (STREAM if asked.json.get("stream") else OK,)
+        for gateway in gateways.values():
+            await gateway.add_channel(made, *PAIRED, priority=1, name="healthy")
         yield made
 
 
-# name: (what the provider does, the status a client gets)
-BEFORE = {
-    "closes at once": ((CUT,), 502),
-    "resets before the head": ((RESET,), 502),
-    "half a head": ((b"HTTP/1.1 200 OK\r\ncontent-ty", CUT), 502),
-    "a head without an end": ((b"HTTP/1.1 200 OK\r\n" + b"x-a: b\r\n" * 20_000,), 502),
-    "one endless header": ((b"HTTP/1.1 200 OK\r\nx-a: " + b"b" * 200_000,), 502),
-    "garbage": ((b"\x00\x01\x02 nonsense\r\n\r\n",), 502),
-    "another protocol": ((b"SSH-2.0-OpenSSH_9.6\r\n",), 502),
-    "a bad chunk size": ((JSON_HEAD + b"transfer-encoding: chunked\r\n\r\nZZ\r\n{}\r\n",), 502),
-    "two lengths": ((JSON_HEAD + b"content-length: 2\r\ncontent-length: 3\r\n\r\n{}x",), 502),
-    "length and chunks": (
-        (JSON_HEAD + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",),
-        502,
-    ),
-    "a negative length": ((JSON_HEAD + b"content-length: -1\r\n\r\n{}", CUT), 502),
-    "a length that is no number": ((JSON_HEAD + b"content-length: two\r\n\r\n{}", CUT), 502),
-    "101": ((b"HTTP/1.1 101 X\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",), 502),
-    "301": ((STATUS % 301,), 502),
-    "302": ((STATUS % 302,), 502),
-    "307": ((STATUS % 307,), 502),
-    "304": ((b"HTTP/1.1 304 X\r\n\r\n",), 502),
-    "empty 200": ((JSON_HEAD + b"content-length: 0\r\n\r\n",), 502),
-    "204": ((b"HTTP/1.1 204 X\r\n\r\n",), 502),
-    "html": ((b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>",), 502),
-    "json cut": ((JSON_HEAD + b"content-length: 500\r\n\r\n" + GOOD[:40], CUT), 502),
-    "json reset": ((JSON_HEAD + b"content-length: 500\r\n\r\n" + GOOD[:40], RESET), 502),
-    "chunked json cut": ((JSON_HEAD + b"transfer-encoding: chunked\r\n\r\n" + chunk(GOOD), CUT), 502),
-    "json too long": ((JSON_HEAD + b"content-length: 20000\r\n\r\n" + b" " * 20_000,), 502),
-    "error without an end": ((b"HTTP/1.1 500 X\r\ncontent-length: 9\r\n\r\n{", CUT), 502),
-    "stream without an event": ((STREAM_HEAD, CUT), 502),
-    "empty stream": ((STREAM_HEAD + STREAM_END,), 502),
-    "half an event": ((STREAM_HEAD + chunk(b'data: {"id'), CUT), 502),
-    "silence": ((10.0,), 504),
-    "silence in the head": ((b"HTTP/1.1 200 OK\r\n", 10.0), 504),
-    "silence after the head": ((JSON_HEAD + b"content-length: 50\r\n\r\n", 10.0), 504),
-    "silence in json": ((JSON_HEAD + b"content-length: 50\r\n\r\n{", 10.0), 504),
-    "silence before an event": ((STREAM_HEAD, 10.0), 504),
-    "500": ((json_answer(ERROR, 500),), 502),
-    "503": ((json_answer(ERROR, 503),), 503),
-    "429": ((json_answer(ERROR, 429),), 429),
-    "only 100 Continue": ((b"HTTP/1.1 100 Continue\r\n\r\n", CUT), 502),
-}
+@asynccontextmanager
+async def channel(gateway, fault, provider, model):
+    """A channel that behaves so, first in line for a model."""
+    wanted = channel_for(ADAPTERS[fault.adapter])
+    fields = {"type": fault.adapter, "key": wanted.key, "options": dict(wanted.options)}
+    row = await gateway.add_channel(provider, model, priority=2, name=model, **fields)
+    try:
+        yield
+    finally:
+        await gateway.parts.store.remove_channel(row.id)
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("name", BEFORE)
-async def test_a_failure_before_the_answer_is_a_proper_error(quick, provider, name, stream):
-    steps, status = BEFORE[name]
-    provider.says(*steps)
-    answer = await quick.chat(stream=stream, timeout=3)
-    assert (answer.status, answer.complete) == (status, True)
-    assert answer.error["message"]
-    assert not {"location", "upgrade"} & set(answer.headers)
-    assert await is_left_alone(provider, kept=name not in CLOSING)
+@dataclass
+class Played:
+    """What came of a fault: what the client got, how often the provider was asked, whether it was let go."""
+
+    answer: support.Answered
+    asked: int
+    released: bool
 
 
-CLOSING = set(BEFORE) - {
-    "301",
-    "302",
-    "307",
-    "304",
-    "empty 200",
-    "204",
-    "html",
-    "empty stream",
-    "500",
-    "503",
-    "429",
-}
+async def play(gateways, fault, stream, usage=True, model="alone"):
+    """Ask a gateway whose first channel behaves so."""
+    gateway = gateways[fault.stalls]
+    async with faulty(fault) as first, channel(gateway, fault, first, model):
+        if fault.before:
+            assert (await gateway.chat(model)).complete
+            assert await is_let_go(gateway, first, drops=fault.drops)
+        how = {"stream": True, **(USAGE if usage else {})} if stream else {}
+        body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **how}
+        answer = await gateway.post("/v1/chat/completions", body, timeout=LONGEST_S)
+        asked = len(first.asked) - bool(fault.before)
+        return Played(answer, asked, await is_let_go(gateway, first))
 
 
-async def is_left_alone(provider, *, kept):
-    """Whether the provider's connections are closed, or kept where that is right."""
-    for _ in range(50):
-        if kept or not provider.tasks:
+async def is_let_go(gateway, provider, *, drops=False):
+    """Whether no connection is in use, and a provider's are closed or, unless it `drops` them, kept."""
+    upstream = gateway.front._fast.relay.upstream
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:
+        kept = [one for idle in upstream._idle.values() for one in idle if one.origin.port == provider.port]
+        if not upstream._busy and len(provider.tasks) == len(kept) * (not drops):
             return True
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.005)
     return False
 
 
-async def test_a_refused_connection_is_a_502(quick, unused_tcp_port):
-    await quick.add_channel(f"http://127.0.0.1:{unused_tcp_port}/v1", "closed")
-    answer = await quick.chat("closed")
-    assert (answer.status, answer.error["code"]) == (502, "upstream_error")
-
-
-async def test_a_provider_that_never_accepts_is_a_504(tmp_path):
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.listen(0)
-        sock.setblocking(False)
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(sock.getsockname())
-        async with support.gateway(tmp_path, upstream={"connect_s": 0.2, "first_byte_s": 0.2}) as gateway:
-            await gateway.add_channel(f"http://127.0.0.1:{sock.getsockname()[1]}/v1", "m")
-            answer = await gateway.chat()
-        for filler in fillers:
-            filler.close()
-    assert answer.status == 504
-
-
-# name: what the provider does after the first event
-DURING = {
-    "closes": (CUT,),
-    "resets": (RESET,),
-    "closes in an event": (chunk(b'data: {"id'), CUT),
-    "closes in a chunk": (b"ff\r\ndata: ", CUT),
-    "sends a bad chunk size": (b"ZZ\r\n",),
-    "falls silent": (10.0,),
-}
-
-
-@pytest.mark.parametrize("name", DURING)
-async def test_a_stream_that_breaks_off_ends_with_an_error_and_a_cut(quick, provider, name):
-    provider.says(STREAM_HEAD + chunk(delta("a")), 0.01, *DURING[name])
-    answer = await quick.chat(stream=True, stream_options={"include_usage": True})
-    assert (answer.status, answer.complete) == (200, False)
-    assert answer.body.startswith(delta("a")) and b"[DONE]" not in answer.body
-    last = answer.body.removesuffix(b"\n\n").rpartition(b"\n\ndata: ")[2]
-    assert set(orjson.loads(last)["error"]) == {"message", "type", "param", "code"}
-    assert await is_left_alone(provider, kept=False)
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_audio_that_breaks_off_is_a_visible_cut(quick, provider, stream):
-    provider.says(b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 900\r\n\r\nabc", CUT)
-    answer = await quick.post("/v1/audio/speech", {"model": "m", "input": "x", "stream": stream})
-    assert (answer.body, answer.complete) == (b"abc", False)
-
-
-@pytest.mark.parametrize(
-    "interim",
-    [
-        b"HTTP/1.1 100 Continue\r\n\r\n",
-        b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n",
-        b"HTTP/1.1 100 X\r\ncontent-length: 5\r\n\r\n",
-    ],
-)
-@pytest.mark.parametrize("together", [True, False])
-async def test_an_interim_answer_is_not_the_answer(quick, provider, interim, together):
-    provider.says(*([interim + OK] if together else [interim, 0.02, OK]))
-    answer = await quick.chat()
-    assert (answer.status, answer.body) == (200, GOOD)
-    assert "link" not in answer.headers
-
-
-BEHIND = {
-    "bytes": b"leftover",
-    "a line break": b"\r\n",
-    "a second answer": json_answer(b'{"id":"poison"}'),
-    "half an answer": b"HTTP/1.1 200 OK\r\ncontent-length: 9",
-}
-
-
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("name", BEHIND)
-async def test_what_follows_an_answer_never_answers_the_next_request(quick, provider, name, stream):
-    first = STREAM_HEAD + chunk(EVENTS) + STREAM_END if stream else OK
-    answers = iter([(first + BEHIND[name],), (json_answer(b'{"id":"right"}'),)])
-    provider.script = lambda asked: next(answers)
-    assert (await quick.chat(stream=stream, stream_options={"include_usage": True})).complete
-    assert (await quick.chat()).body == b'{"id":"right"}'
-
-
-async def test_bytes_that_come_later_close_the_idle_connection(quick, provider):
-    answers = iter([(OK, 0.02, json_answer(b'{"id":"poison"}')), (json_answer(b'{"id":"right"}'),)])
-    provider.script = lambda asked: next(answers)
-    await quick.chat()
-    await asyncio.sleep(0.06)
-    assert (await quick.chat()).body == b'{"id":"right"}'
-    assert provider.connections == 2
-
-
-# Answers that are odd and still pass, byte for byte.
-
-ODD = {
-    "sse to a plain request": (b"text/event-stream", "", EVENTS),
-    "gzip": (b"application/json", "content-encoding: gzip\r\n", gzip.compress(GOOD)),
-    "gzip stream": (b"text/event-stream", "content-encoding: gzip\r\n", gzip.compress(EVENTS)),
-    "plain text": (b"text/plain", "", b"just words"),
-    "json with a charset": (b"application/json; charset=utf-8", "", GOOD),
-    "spaces around": (b"application/json", "", b"\n\n  " + GOOD + b"\n"),
-    "octets": (b"application/octet-stream", "", bytes(range(256))),
-}
-
-
-@pytest.mark.parametrize("framing", ["length", "chunked"])
-@pytest.mark.parametrize("name", ODD)
-async def test_an_odd_answer_passes_byte_for_byte(quick, provider, name, framing):
-    kind, fields, body = ODD[name]
-    top = b"HTTP/1.1 200 OK\r\ncontent-type: " + kind + b"\r\n" + fields.encode()
-    if framing == "length":
-        provider.says(top + b"content-length: %d\r\n\r\n" % len(body) + body)
+def check(fault, stream, answer):
+    """Whether the client got what the table says of this channel alone."""
+    seen = fault.sees(stream)
+    if seen == WHOLE:
+        assert (answer.status, answer.complete, answer.body) == (200, True, fault.gives[stream])
+    elif seen == BROKEN:
+        assert (answer.status, answer.complete) == (200, False)
+        assert b"[DONE]" not in answer.body
+        assert set(last_event(answer.body)["error"]) == {"message", "type", "param", "code"}
+    elif seen == TOLD:
+        assert answer.status == 200
+        assert last_event(answer.body)["error"]["message"]
     else:
-        pieces = [chunk(piece) for piece in support.cuts(body, "random") if piece]
-        provider.says(top + b"transfer-encoding: chunked\r\n\r\n", *pieces, STREAM_END)
-    answer = await quick.chat()
-    assert (answer.status, answer.body, answer.complete) == (200, body, True)
-    assert answer.headers["content-type"] == kind.decode()
-    assert answer.headers.get("content-encoding") == ("gzip" if "gzip" in name else None)
+        assert (answer.status, answer.complete) == (seen, True)
+        assert answer.error["message"] and answer.headers["content-type"] == "application/json"
+        assert answer.headers.get("retry-after") == fault.wait
+    assert not {"location", "upgrade", "link", "content-encoding"} & set(answer.headers)
 
 
-async def test_json_to_a_stream_request_passes_byte_for_byte(quick, provider):
-    provider.says(OK)
-    answer = await quick.chat(stream=True)
-    assert (answer.body, answer.headers["content-type"]) == (GOOD, "application/json")
+def last_event(stream):
+    return orjson.loads(stream.removesuffix(b"\n\n").rpartition(b"\ndata: ")[2])
 
 
-async def test_json_that_ends_with_the_connection_passes(quick, provider):
-    provider.says(JSON_HEAD + b"\r\n" + GOOD, CUT)
-    assert (await quick.chat()).body == GOOD
-
-
-@pytest.mark.parametrize("coding", ["gzip", "x-gzip"])
-async def test_a_gzip_error_is_understood(quick, provider, coding):
-    error = b'{"error":{"message":"too many words","type":"invalid_request_error","param":"messages"}}'
-    provider.says(json_answer(gzip.compress(error), 400, f"content-encoding: {coding}\r\n"))
-    answer = await quick.chat()
-    assert (answer.status, answer.error["message"]) == (400, "too many words")
-
-
-async def test_a_gzip_bomb_as_error_is_bounded(quick, provider):
-    provider.says(json_answer(gzip.compress(b"[" * 50_000_000, 1), 400, "content-encoding: gzip\r\n"))
-    begun = time.monotonic()
-    assert (await quick.chat()).status >= 400
-    assert time.monotonic() - begun < 1
-
-
-@pytest.mark.parametrize("status", [429, 503, 500])
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [
-        ("7", "7"),
-        ("999999", "3600"),
-        ("1e400", None),
-        ("-5", None),
-        ("nan", None),
-        ("soon", None),
-        ("inf", None),
-        ("9" * 5000, None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", None),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", "3600"),
-    ],
-)
-async def test_a_retry_after_is_bounded(quick, provider, status, given, shown):
-    provider.says(json_answer(ERROR, status, f"retry-after: {given}\r\n"))
-    answer = await quick.chat()
-    assert answer.status == {429: 429, 503: 503, 500: 502}[status]
-    got = answer.headers.get("retry-after")
-    assert got == shown if shown else got is None or 1 <= int(got) <= 60
-
-
-async def test_no_misbehaviour_is_logged_as_ours(quick, provider, caplog):
+@pytest.mark.parametrize(("name", "stream", "usage"), ALONE)
+async def test_a_client_of_one_channel_sees_what_the_table_says(gateways, caplog, name, stream, usage):
     caplog.set_level(logging.ERROR)
-    behaviours = cycle([BEFORE[name][0] for name in ("garbage", "html", "101", "json cut", "two lengths")])
-    provider.script = lambda asked: next(behaviours)
-    answers = [await quick.chat() for _ in range(5)]
-    assert {answer.status for answer in answers} <= {502, 503}
-    assert caplog.records == []
+    fault = FAULTS[name]
+    played = await play(gateways, fault, stream, usage)
+    check(fault, stream, played.answer)
+    assert (played.released, played.asked <= MOST_ATTEMPTS, caplog.records) == (True, True, [])
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "stream"),
+    [(model, name, stream) for model, (name, stream) in zip(PAIRED, KINDS, strict=True)],
+)
+async def test_a_healthy_second_channel_hides_what_was_not_seen(gateways, healthy, model, name, stream):
+    fault, healthy.asked = FAULTS[name], []
+    played = await play(gateways, fault, stream, model=model)
+    if fault.is_hidden(stream):
+        answer = played.answer
+        assert (answer.status, answer.complete, answer.body) == (200, True, EVENTS if stream else GOOD)
+    else:
+        check(fault, stream, played.answer)
+    assert len(healthy.asked) == fault.is_hidden(stream)
+    assert (played.released, played.asked <= MOST_ATTEMPTS) == (True, True)
+
+
+# What the table does not tell.
+
+
+async def test_json_that_is_called_an_event_stream_is_sent_as_json(gateways):
+    played = await play(gateways, FAULTS["JSON as an event stream"], True)
+    assert played.answer.headers["content-type"] == "application/json"
+
+
+async def test_a_packed_error_is_understood(gateways):
+    played = await play(gateways, FAULTS["an error in gzip"], False)
+    assert played.answer.error["message"] == "too many words"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_audio_that_breaks_off_is_a_visible_cut(gateways, stream):
+    steps = (b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 900\r\n\r\nabc", CUT)
+    gateway, fault = gateways[False], Fault(steps, steps, (BROKEN, BROKEN))
+    async with faulty(fault) as provider, channel(gateway, fault, provider, "speech"):
+        answer = await gateway.post("/v1/audio/speech", {"model": "speech", "input": "x", "stream": stream})
+    assert (answer.body, answer.complete) == (b"abc", False)

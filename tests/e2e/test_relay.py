@@ -3,9 +3,8 @@
 import asyncio
 import time
 
-import pytest
 import support
-from support import CUT, STREAM_END, STREAM_HEAD, chunk, delta, json_answer
+from support import STREAM_END, STREAM_HEAD, chunk, delta, json_answer
 
 ANSWER = (
     b'{"id":"x","choices":[{"index":0,"message":{"content":"hi"}}],'
@@ -51,45 +50,6 @@ async def test_a_client_that_leaves_closes_the_upstream_at_once(gateway, provide
     async with asyncio.timeout(2):
         await provider.gone.wait()
     assert provider.gone_at[0] - left_at < 0.25
-
-
-@pytest.mark.parametrize("framing", ["chunked", "close"])
-async def test_an_upstream_cut_never_looks_like_a_clean_end(gateway, provider, framing):
-    head = (
-        STREAM_HEAD if framing == "chunked" else b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
-    )
-    wrap = chunk if framing == "chunked" else bytes
-    provider.says(head + wrap(delta("a")), CUT)
-    answer = await gateway.chat(stream=True)
-    assert not answer.complete
-    assert b"[DONE]" not in answer.body
-    last = answer.body.removesuffix(b"\n\n").rpartition(b"data: ")[2]
-    assert b'"error"' in last and b'"code":"upstream_error"' in last
-
-
-async def test_a_cut_before_the_first_event_is_a_proper_status(gateway, provider):
-    provider.says(STREAM_HEAD, CUT)
-    answer = await gateway.chat(stream=True)
-    assert answer.status == 502
-    assert answer.error["code"] == "upstream_error"
-
-
-async def test_an_error_as_first_event_is_a_proper_status(gateway, provider):
-    error = (
-        b'data: {"error":{"message":"slow down","type":"rate_limit_error","code":"rate_limit_exceeded"}}\n\n'
-    )
-    provider.says(STREAM_HEAD, *map(chunk, support.cuts(error, "bytes")), STREAM_END)
-    answer = await gateway.chat(stream=True)
-    assert answer.status == 429
-
-
-async def test_a_dead_pooled_connection_is_retried_once(gateway, provider):
-    answers = iter([(json_answer(ANSWER), 0.05, CUT), (json_answer(ANSWER),)])
-    provider.script = lambda asked: next(answers)
-    assert (await gateway.chat()).status == 200
-    # The provider closes now; the gateway notices or it does not: the client must not.
-    assert (await gateway.chat()).status == 200
-    assert provider.connections == 2
 
 
 async def test_connections_are_reused(gateway, provider):

@@ -194,3 +194,13 @@ async def test_a_broken_rule_is_named(accounts, store):
         "user:1: credited 100 is not balance 100 + leased 5 + used 7",
         "user:1: 5 leased by gone, which is no gateway",
     ]
+
+
+async def test_the_latest_changes_of_balances_are_found_by_their_kind(accounts):
+    await accounts.credit(NAME, 5, "topup", "paid", "root", 1)
+    await accounts.credit(NAME, 7, "gift", "", "root", 2)
+    await accounts.credit(NAME, 9, "topup", "", "root", 3)
+    found = await accounts.latest(("topup", "code"), 10)
+    assert [(row["account"], row["amount"], row["at"]) for row in found] == [(NAME, 9, 3), (NAME, 5, 1)]
+    assert [row["amount"] for row in await accounts.latest(("topup", "gift"), 2)] == [9, 7]
+    assert await accounts.latest(("topup",), 10, 2) == []

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from canalgate.proxy.store import StoreError
@@ -120,3 +121,31 @@ async def test_codes_that_make_no_sense_are_not_made(codes, values):
     with pytest.raises(StoreError):
         await codes.create(*values, NOW)
     assert await codes.list() == []
+
+
+async def test_a_code_is_changed_until_it_is_used(codes):
+    (code,) = await codes.create("gift", 7, 1, None, NOW)
+    (row,) = await codes.list()
+    await codes.change(replace(row, name="more", quota=9))
+    assert await codes.list() == [replace(row, name="more", quota=9)]
+    assert await codes.redeem(code, 1, NOW) == 9
+    with pytest.raises(StoreError, match="was used"):
+        await codes.change(row)
+
+
+@pytest.mark.parametrize("change", [{"quota": 0}, {"name": "x" * 192}, {"name": "a\0"}, {"id": 9}])
+async def test_a_change_of_a_code_that_makes_no_sense_changes_nothing(codes, change):
+    await codes.create("gift", 7, 1, None, NOW)
+    (row,) = await codes.list()
+    with pytest.raises(StoreError):
+        await codes.change(replace(row, **change))
+    assert await codes.list() == [row]
+
+
+async def test_a_code_that_is_deleted_is_worth_nothing(codes):
+    (code,) = await codes.create("gift", 7, 1, None, NOW)
+    await codes.remove(1)
+    with pytest.raises(StoreError, match="there is no such code"):
+        await codes.redeem(code, 1, NOW)
+    with pytest.raises(StoreError, match="there is no code 1"):
+        await codes.remove(1)

@@ -80,3 +80,14 @@ async def test_what_is_refused_changes_nothing(store, case):
     with pytest.raises(StoreError):
         await REFUSED[case](store)
     assert (await store.generation(), await store.prices.all(), await store.prices.group_ratios()) == before
+
+
+async def test_prices_are_set_and_forgotten_in_one_change(store):
+    await store.prices.set_all({"m": PRICE, "n": PRICE}, {})
+    before = await store.generation()
+    await store.prices.set_all({"o": PRICE}, {"vip": 5}, ["m", "nobody"])
+    assert set(await store.prices.all()) == {"n", "o"}
+    assert await store.generation() == before + 1
+    with pytest.raises(StoreError):
+        await store.prices.set_all({}, {"vip": -1}, ["n"])
+    assert set(await store.prices.all()) == {"n", "o"}

@@ -159,3 +159,40 @@ async def test_a_write_cancelled_at_any_moment_leaves_the_next_one_alone(store):
         await asyncio.gather(writing, return_exceptions=True)
         await store.add_user(replace(USER, name=f"user{turns}"))
     assert len(await store.users()) == 40
+
+
+async def test_several_channels_are_added_all_or_none(store):
+    added = await store.add_channels([CHANNEL, replace(CHANNEL, name="other")])
+    assert await store.channels() == added
+    with pytest.raises(TypeError):
+        await store.add_channels([CHANNEL, replace(CHANNEL, name="third", mapping={1j: "m"})])
+    assert await store.channels() == added
+
+
+async def test_a_user_s_tokens_are_found_by_the_user(store):
+    user, token, _ = await filled(store)
+    other = await store.add_user(replace(USER, name="bert"))
+    await store.add_token(replace(TOKEN, user_id=other.id, key_hash=b"\x02" * 32))
+    assert await store.tokens_of(user.id) == [token]
+    assert await store.tokens_of(99) == []
+
+
+async def test_a_user_is_deleted_with_all_keys_and_the_name_is_free(store):
+    user, *_ = await filled(store)
+    await store.sessions.open(b"session", user.id, 1, 2**40)
+    await store.sessions.set_access_token(user.id, b"access", 1)
+    before = await store.generation()
+    await store.remove_user(user.id)
+    assert (await store.users(), await store.tokens()) == ([], [])
+    assert await store.sessions.user_id(b"session", 2) is None
+    assert await store.sessions.holder(b"access") is None
+    assert await store.generation() == before + 1
+    assert (await store.add_user(USER)).id != user.id
+    assert await store.accounts.state(f"user:{user.id}") is not None
+
+
+async def test_a_user_that_is_not_there_is_not_deleted(store):
+    before = await store.generation()
+    with pytest.raises(StoreError, match="there is no user 9"):
+        await store.remove_user(9)
+    assert await store.generation() == before

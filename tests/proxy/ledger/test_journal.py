@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from canalgate.proxy.ledger.journal import DeadJournal, Journal, dead_journals
@@ -34,6 +36,25 @@ def test_records_of_a_dead_gateway_come_back_with_their_positions(tmp_path):
 def test_records_that_are_booked_do_not_come_back(tmp_path):
     _, positions = left_behind(tmp_path, b"one", b"two")
     assert found(tmp_path, after=positions[0]) == [(positions[1], b"two")]
+
+
+def test_a_journal_that_its_gateway_is_removing_is_nobodys_to_book(tmp_path):
+    """A gateway that drains may end at the very moment when its successor's successor starts."""
+    seen, is_over = [], threading.Event()
+
+    def look():
+        while not is_over.is_set():
+            for dead in dead_journals(tmp_path):
+                seen.append(dead.owner)
+                dead.close(remove=False)
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        for _ in range(200):
+            Journal(tmp_path).close(remove=True)
+        is_over.set()
+        looking.result()
+    assert seen == []
 
 
 def test_the_journal_of_a_living_gateway_is_left_alone(tmp_path):

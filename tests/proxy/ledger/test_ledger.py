@@ -92,6 +92,20 @@ async def test_a_lease_that_lies_idle_goes_back(tmp_path, monkeypatch):
         await until(is_back)
 
 
+async def test_a_gateway_with_a_successor_keeps_no_more_than_is_reserved(tmp_path):
+    async with opened(tmp_path) as store, Ledger(store, tmp_path, flush_s=0.01) as ledger:
+        held = await reserve(ledger, 10)
+        await spend(ledger, 1, 20)
+        assert (await store.accounts.state(NAME)).leased > 100
+        ledger.cancel(held)
+        ledger.keep_no_spare()
+
+        async def all_is_back():
+            return (await store.accounts.state(NAME)).balance == 980
+
+        await until(all_is_back)
+
+
 async def test_after_a_death_what_was_written_is_booked_and_leases_go_back(tmp_path, database_url):
     async with opened(tmp_path, database_url) as store:
         ledger = await Ledger(store, tmp_path, "process").__aenter__()
