@@ -249,7 +249,7 @@ async def serve(config: Config, on_ready: Callable[[Ready], None], *, replace: b
     `on_ready` is called once the port is open. With `replace` it is the port of the gateway that runs here.
     """
     signals = Signals(config.server.grace_s)
-    async with running(config) as (parts, relay, live):
+    async with systemd.watched(), running(config) as (parts, relay, live):
         predecessor = await meet(config) if replace else None
         sock = predecessor.listener if predecessor else systemd.listener() or bind(config)
         first = await first_start(parts)
