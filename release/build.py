@@ -35,6 +35,8 @@ def main(what: str) -> None:
     wheel = _wheel(_sdist())
     _environment(FROZEN, HERE / "requirements.lock", has_pip=False)
     _pip(FROZEN, "--no-deps", "--force-reinstall", str(wheel))
+    for path in _packages(FROZEN).glob("canalgate-*/direct_url.json"):
+        path.unlink()  # it names a folder of this machine
     _freeze()
     if what == "all":
         _run(PYTHON, HERE / "notices.py", _packages(FROZEN), BINARY, DIST / "NOTICES.txt")

@@ -172,6 +172,14 @@ def test_nginx_takes_its_configuration_and_holds_nothing_back(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_page_shows_the_configuration_of_nginx_that_is_there():
+    page = (ROOT / "docs" / "deploying.md").read_text("utf-8").partition("```nginx\n")[2].partition("```")[0]
+    shown = {line.strip() for line in page.splitlines() if line.endswith(";") and "proxy_pass" not in line}
+    there = {line.strip() for line in (RELEASE / "nginx.conf").read_text("utf-8").splitlines()}
+    assert len(shown) > 5
+    assert shown <= there
+
+
 @pytest.mark.parametrize("unit", ["canalgate.service", "canalgate.socket"])
 def test_systemd_understands_the_unit(tmp_path, unit):
     if not shutil.which("systemd-analyze"):
