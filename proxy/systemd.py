@@ -64,13 +64,14 @@ async def watched() -> AsyncIterator[None]:
         yield
         return
     loop, every_s = asyncio.get_running_loop(), int(period) / 2e6
+    next_time: asyncio.Handle
 
     def tell() -> None:
         nonlocal next_time
         notify("WATCHDOG=1")
         next_time = loop.call_later(every_s, tell)
 
-    next_time: asyncio.Handle = loop.call_soon(tell)
+    next_time = loop.call_soon(tell)
     try:
         yield
     finally:
