@@ -203,11 +203,13 @@ class Bill:
             visit.budgets = tuple(budgets)
 
     def leave(self, visit: Visit) -> None:
-        """A channel has not served the request."""
+        """A channel has not served the request. One whose answer is being settled has, and is left alone."""
+        if self.is_ended and visit is self._visit:
+            return
         if visit.ticket is not None:
             visit.ticket.close(0, time.time())
             visit.ticket = None
-        if visit.budgets and self.reservation is not None:
+        if visit.budgets and self.reservation is not None and not self.is_ended:
             self._billing.ledger.shrink(self.reservation, visit.budgets)
             visit.budgets = ()
 

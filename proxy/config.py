@@ -81,6 +81,14 @@ class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     continuation: bool = False
 
 
+class Overload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much is done at a time: see gate.py."""
+
+    running: int = 5000
+    waiting: int = 1000
+    wait_s: float = 10.0
+
+
 class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Word to administrators. `webhook` is empty for none."""
 
@@ -165,6 +173,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: Data = Data()
     upstream: Upstream = Upstream()
     routing: Routing = Routing()
+    overload: Overload = Overload()
     events: Events = Events()
     log: Log = Log()
     plugins: Plugins = Plugins()
@@ -326,6 +335,14 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _check_overload(overload: Overload) -> None:
+    for name, least in (("running", 1), ("waiting", 0)):
+        if not least <= getattr(overload, name) < 2**31:
+            raise ConfigError(f"overload.{name} = {getattr(overload, name)}: expected {least} or more")
+    if not 0 < overload.wait_s <= 3600:
+        raise ConfigError(f"overload.wait_s = {overload.wait_s}: expected a number up to 3600")
+
+
 def _check_routing(routing: Routing) -> None:
     for name, most in (("attempts", 20), ("retry_share", 10), ("retry_pause_s", 60), ("eject_after", 1000)):
         if not 0 < getattr(routing, name) <= most:
@@ -362,6 +379,7 @@ def check(config: Config) -> None:
             if not 0 < value < 2**40:
                 raise ConfigError(f"{section}.{name} = {value}: expected a number above 0")
     _check_routing(config.routing)
+    _check_overload(config.overload)
     if not 0 <= server.notice_s < server.grace_s:
         raise ConfigError(
             f"server.notice_s = {server.notice_s}: expected 0 or more, and less than server.grace_s"

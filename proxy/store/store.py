@@ -202,13 +202,15 @@ class Store:
             "user_id": token.user_id, "name": token.name, "key_hash": token.key_hash, "hint": token.hint,
             "status": token.status, "created_at": token.created_at, "expires_at": token.expires_at,
             "models": as_json(token.models), "subnets": as_json(token.subnets),
+            "priority": token.priority,
         }  # fmt: skip
         new = await self._insert(
             "token",
             quota,
             "INSERT INTO tokens"
-            " (user_id, name, key_hash, hint, status, created_at, expires_at, models, subnets) VALUES"
-            " (:user_id, :name, :key_hash, :hint, :status, :created_at, :expires_at, :models, :subnets)",
+            " (user_id, name, key_hash, hint, status, created_at, expires_at, models, subnets, priority)"
+            " VALUES (:user_id, :name, :key_hash, :hint, :status, :created_at, :expires_at, :models,"
+            " :subnets, :priority)",
             values,
             "this key is in use already",
         )
@@ -227,14 +229,15 @@ class Store:
         return token_of(row, await self.accounts.states([token_account(token_id)])) if row else None
 
     async def change_token(self, token: Token, generation: int | None = None) -> None:
-        """Save a token's name, status, end, models and networks. Raises Moved: see changes.bump."""
+        """Save a token's name, status, end, models, networks and priority. Raises Moved: see changes.bump."""
         await change(
             self.database,
             "UPDATE tokens SET name = :name, status = :status, expires_at = :expires_at, models = :models,"
-            " subnets = :subnets WHERE id = :id",
+            " subnets = :subnets, priority = :priority WHERE id = :id",
             {
                 "id": token.id, "name": token.name, "status": token.status, "expires_at": token.expires_at,
                 "models": as_json(token.models), "subnets": as_json(token.subnets),
+                "priority": token.priority,
             },
             f"there is no token {token.id}",
             generation,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from math import inf
 from typing import NamedTuple, Protocol, cast
 
 import httptools
@@ -71,8 +72,8 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_at_boundary", "_bare_bytes", "_complete", "_drained", "_fields", "_has_length", "_head_done",
         "_head_told", "_parser", "_pieces", "_receiver", "_status", "_transport", "_write_paused",
-        "active_at", "began_at", "got_body", "got_bytes", "heard", "is_ending", "origin", "paused",
-        "reusable", "times", "used",
+        "active_at", "began_at", "deadline", "got_body", "got_bytes", "heard", "is_ending", "origin",
+        "paused", "reusable", "times", "used",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -87,6 +88,7 @@ class Connection(asyncio.Protocol):
         self.used = False
         self.paused = False
         self.times = NO_TIMES
+        self.deadline = inf
         self.active_at = self.began_at = time.monotonic()
 
     def _reset(self) -> None:

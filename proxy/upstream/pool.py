@@ -7,6 +7,7 @@ or per chunk.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 import time
@@ -69,13 +70,14 @@ class Upstream:
         fresh: bool = False,
         length: int | None = None,
         times: Times = NO_TIMES,
+        deadline: float = math.inf,
     ) -> Connection:
         """Send a request; the receiver gets the answer, the connection is returned for flow control.
 
         For a body that follows in pieces (`request.body` is None), `length` is its size, None if unknown:
         then the pieces are to be framed as chunks. `fresh` forbids a kept-alive connection. `times` go before
-        the pool's own. Call `release` when the exchange is over. Raises UpstreamError if no connection can be
-        made.
+        the pool's own; without a byte of the answer's body at the `deadline` it is given up. Call `release`
+        when the exchange is over. Raises UpstreamError if no connection can be made.
         """
         target = parse_url(request.url)
         origin = target.origin._replace(proxy=proxy) if proxy else target.origin
@@ -87,7 +89,7 @@ class Upstream:
         framing = b"transfer-encoding: chunked" if size is None else b"content-length: %d" % size
         connection = (None if fresh else self._take(origin)) or await self._open(origin, times.connect_s)
         connection.origin = origin
-        connection.times = times
+        connection.times, connection.deadline = times, deadline
         self._busy.add(connection)
         connection.send(b"%b%b\r\n\r\n" % (head, framing), body, receiver)
         return connection
@@ -151,6 +153,8 @@ class Upstream:
         times, settings = connection.times, self._settings
         if times.total_s is not None and now - connection.began_at > times.total_s:
             return f"no end after {times.total_s:g} s"
+        if now > connection.deadline and not connection.got_body:
+            return "no byte before the deadline of the request"
         if connection.paused:
             return ""
         own, limit = times.first_byte_s, settings.first_byte_s

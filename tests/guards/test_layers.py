@@ -20,7 +20,7 @@ AREAS = {
     "parts": "live transfer playback access_log upstream upstream.* credentials upload batches pages bodies"
     " alarms account_pages replays ledger.* lanes.body heartbeats kept",
     "management": "manage manage.* importers importers.* backup",
-    "requests": "bill attempts attempt asking continuing relay probe checkups exchange rejoin",
+    "requests": "bill attempts attempt asking continuing gate relay probe checkups exchange rejoin",
     "admin": "admin admin.*",
     "server": "lanes lanes.* front host doctor",
     "conformance": "conformance conformance.*",
