@@ -44,6 +44,8 @@ class Dialect(ABC):
     name: str
     tables: str
     """A query of the names of all tables, in a column `name`."""
+    clock: str
+    """A query of the server's time, unix seconds, in a column `seconds`."""
     table_options = ""
     """What follows the columns in a CREATE TABLE; migrations need not write it."""
 
@@ -111,6 +113,11 @@ class Database(ABC):
         """Return the first row of a query outside any transaction."""
         rows = await self.all(sql, values)
         return rows[0] if rows else None
+
+    async def clock(self) -> int:
+        """Return the server's time, in unix seconds."""
+        rows = await self.all(self.dialect.clock)
+        return int(rows[0]["seconds"])
 
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:

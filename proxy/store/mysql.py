@@ -55,6 +55,7 @@ class MySqlDialect(Dialect):
 
     name = "mysql"
     tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
+    clock = "SELECT UNIX_TIMESTAMP() AS seconds"
     table_options = " ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
     def types(self) -> Mapping[str, str]:

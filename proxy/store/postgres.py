@@ -28,6 +28,7 @@ class PostgresDialect(Dialect):
 
     name = "postgres"
     tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = current_schema()"
+    clock = "SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS BIGINT) AS seconds"
 
     def types(self) -> Mapping[str, str]:
         return {

@@ -48,6 +48,7 @@ class SqliteDialect(Dialect):
 
     name = "sqlite"
     tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    clock = "SELECT CAST(strftime('%s', 'now') AS INTEGER) AS seconds"
 
     def types(self) -> Mapping[str, str]:
         return {"id": "INTEGER PRIMARY KEY AUTOINCREMENT", "blob": "BLOB", "hash": "BLOB", "text": "TEXT"}

@@ -163,7 +163,7 @@ class Upstream:
     def _tls_context(self) -> ssl.SSLContext:
         """Made at the first use: reading the system's authorities is a third of a start."""
         if self._tls is None:
-            self._tls = _tls_context(self._settings.ca_file)
+            self._tls = tls_context(self._settings.ca_file)
         return self._tls
 
     async def _sweep(self) -> None:
@@ -237,7 +237,8 @@ def check_proxy(url: str) -> None:
         raise ValueError("proxy: expected http://host:port or socks5://host:port") from exc
 
 
-def _tls_context(ca_file: str) -> ssl.SSLContext:
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Return whom to trust: the system's authorities, and those of a PEM file if one is named."""
     context = ssl.create_default_context()
     if ca_file:
         context.load_verify_locations(ca_file)

@@ -20,10 +20,10 @@ AREAS = {
     "store": "store store.*",
     "parts": "live transfer playback access_log upstream upstream.* credentials upload batches pages bodies"
     " alarms account_pages replays ledger.* lanes.body heartbeats kept",
-    "management": "manage manage.* importers importers.* blueprint blueprint.*",
+    "management": "manage manage.* importers importers.* backup blueprint blueprint.*",
     "requests": "bill attempts attempt asking continuing gate relay probe checkups exchange rejoin",
     "admin": "admin admin.*",
-    "server": "lanes lanes.* front host",
+    "server": "lanes lanes.* front host doctor",
     "conformance": "conformance conformance.*",
     "commands": "cli cli.*",
 }
