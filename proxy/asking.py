@@ -15,8 +15,9 @@ from ..plugins import UpstreamError
 from .asked import Asked
 from .attempt import Attempt, Request
 from .attempts import Attempts
-from .bill import Bill
+from .bill import Bill, ChannelFull
 from .continuing import Continuing, can_continue, continued
+from .limits import AGAIN_S
 from .relay import without_secrets
 from .snapshot import UsableChannel
 from .tasks import Work
@@ -39,12 +40,16 @@ class Asker(Request, Protocol):
 class Asking:
     """The attempts of one request: the one that answers, and one beside it if that is slow."""
 
-    __slots__ = ("_asked", "_attempts", "_beside", "_bill", "_hedge_timer", "_request", "_text", "current")
+    __slots__ = (
+        "_asked", "_attempts", "_beside", "_bill", "_candidates", "_hedge_timer", "_request", "_text",
+        "current",
+    )  # fmt: skip
 
     def __init__(self, request: Asker, bill: Bill, asked: Asked, candidates: list[UsableChannel]) -> None:
         self._request = request
         self._bill = bill
         self._asked = asked
+        self._candidates = candidates
         self._attempts = self._begin(candidates)
         self._beside: Attempt | None = None
         self._hedge_timer: asyncio.TimerHandle | None = None
@@ -73,12 +78,12 @@ class Asking:
                 return
             except UpstreamError as error:
                 self._close(attempt, error)
-                fresh = await self._next(error)
+                fresh = await self._next_or_room(error)
 
     async def _ask(self, attempt: Attempt, *, fresh: bool = False) -> None:
         asked = continued(self._asked, attempt.chosen, self._text) if self._text else self._asked
         claim = partial(self._claimed, attempt) if self._beside is not None else None
-        await attempt.ask(asked, self._over, claim, fresh=fresh)
+        await attempt.ask(asked, self._over, claim, fresh=fresh, deadline=self._attempts.deadline)
         answer, transfer = self._request.answer, attempt.transfer
         if isinstance(answer, Continuing) and transfer is not None:
             transfer.rescue = partial(self._rescued, attempt)
@@ -111,6 +116,22 @@ class Asking:
             await self.until_sent(fresh=await self._next(error))
         except Exception as exc:
             self._request.fail(exc)
+
+    async def _next_or_room(self, error: UpstreamError) -> bool:
+        """The same, where all channels are at limits of their own: waits until one may have room."""
+        try:
+            return await self._next(error)
+        except ChannelFull:
+            record, gate, now = self._request.record, self._request.relay.gate, time.monotonic()
+            room_in_s, left_s = self._attempts.room_in(), record.received_at + gate.wait_s - now
+            may_wait = left_s > 0 and 0 < room_in_s <= max(left_s, AGAIN_S)
+            if not may_wait or self._asked.form is not None:
+                raise
+            channels = {one.row.id for one in self._candidates}
+            priority = record.principal.token.priority if record.principal is not None else 0
+            await gate.until_free(channels, priority, min(room_in_s, left_s))
+            self._attempts = self._begin(self._candidates)
+            return False
 
     async def _next(self, error: UpstreamError) -> bool:
         """Choose what to try after a failure, and wait if need be; says whether to use a new connection.
@@ -198,6 +219,7 @@ class Asking:
         try:
             await self._bill.break_off(transfer)
             self._close(attempt, error)
+            self._candidates = members
             self._attempts = self._begin(members)
             request.answer.go_on()
             await self.until_sent()

@@ -79,11 +79,20 @@ class Attempt:
         """Whether a form has been sent, which cannot be sent again."""
         return self._upload is not None
 
-    async def ask(self, asked: Asked, over: Over, claim: Callable[[], None] | None, *, fresh: bool) -> None:
+    async def ask(
+        self,
+        asked: Asked,
+        over: Over,
+        claim: Callable[[], None] | None,
+        *,
+        fresh: bool,
+        deadline: float,
+    ) -> None:
         """Ask the channel. Its answer comes in callbacks of its transfer; `over` is called when it has ended.
 
-        `claim` is called before any of it is sent, if given; `fresh` forbids a kept-alive connection.
-        Raises UpstreamError if the channel cannot be asked.
+        `claim` is called before any of it is sent, if given; `fresh` forbids a kept-alive connection. Without
+        a byte of an answer at the `deadline` it is given up. Raises UpstreamError if the channel cannot be
+        asked.
         """
         request, chosen = self.request, self.chosen
         relay, record = request.relay, request.record
@@ -113,9 +122,9 @@ class Attempt:
         if local is not None:
             await play(local, transfer)
             return
-        await self._send(asked, transfer, fresh=fresh)
+        await self._send(asked, transfer, fresh=fresh, deadline=deadline)
 
-    async def _send(self, asked: Asked, transfer: Transfer, *, fresh: bool) -> None:
+    async def _send(self, asked: Asked, transfer: Transfer, *, fresh: bool, deadline: float) -> None:
         request, chosen, call = self.request, self.chosen, transfer.call
         sent = chosen.adapter.request(call)
         fields = headers.to_upstream(request.inbound.headers, sent.headers)
@@ -129,6 +138,7 @@ class Attempt:
                 fresh=fresh or upload is not None,  # half a form cannot be sent again
                 length=upload.length if upload is not None else None,
                 times=chosen.row.times,
+                deadline=deadline,
             )
         except ValueError as exc:
             problem = f"the channel's address or key cannot be sent: {exc}"
@@ -182,6 +192,7 @@ class Attempt:
                 self._upload.cancel()
             self.request.relay.upstream.release(connection)
         self.bill.leave(self.visit)
+        self.request.relay.gate.freed(self.chosen.row.id)
 
     def _judge(self, transfer: Transfer) -> None:
         """Say how the channel has fared, as far as it has: the client may have left before."""

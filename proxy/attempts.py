@@ -5,6 +5,7 @@ Pure: the clock comes in. One object for each request; what they share is the bu
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -54,8 +55,9 @@ class Attempts:
     """The channels of one request and where it stands among them."""
 
     __slots__ = (
-        "_at", "_budget", "_candidates", "_deadline", "_failures", "_health", "_model", "_renewed",
-        "_settings", "_tried", "member",
+        "_at", "_budget", "_candidates", "_failures", "_health", "_model", "_renewed",
+        "_settings", "_shortest_s", "_tried", "deadline",
+        "member",
     )  # fmt: skip
 
     def __init__(
@@ -72,11 +74,13 @@ class Attempts:
         self._health = health
         self._budget = budget
         self._settings = settings
-        self._deadline = now + settings.deadline_s
+        self.deadline = now + settings.deadline_s
+        """Until when the first byte of an answer is waited for, whatever is tried."""
         self._at = 0
         self._failures: list[UpstreamError] = []
         self._tried: list[str] = []
         self._renewed = False
+        self._shortest_s = math.inf
         self.member = self._keyed(candidates[0], now)
         """The channel to ask, with the key to ask it with."""
 
@@ -91,11 +95,12 @@ class Attempts:
             self._renewed = True
             return Again(renew=True)
         if isinstance(error, ChannelFull):
+            self._shortest_s = min(self._shortest_s, error.retry_after or 0.0)
             return self._on(error, now)
         self._failures.append(error)
         if error.kind is ErrorKind.REQUEST:
             raise error
-        if len(self._failures) >= self._settings.attempts or now >= self._deadline:
+        if len(self._failures) >= self._settings.attempts or now >= self.deadline:
             raise self._told()
         self._tried.append(self.member.channel.key)
         same = self._may_ask_again(error, now)
@@ -110,6 +115,11 @@ class Attempts:
             return Again()
         pause_s = self._settings.retry_pause_s * 2.0 ** (len(self._failures) - 1)
         return Again(pause_s * rng.uniform(0.5, 1.5), fresh=True)
+
+    def room_in(self) -> float:
+        """Seconds until a channel may have room, if not one was asked since all are full; else 0."""
+        is_full = len(self._failures) == 1 and isinstance(self._failures[0], ChannelFull)
+        return self._shortest_s if is_full else 0.0
 
     def others_first(self) -> list[UsableChannel]:
         """Return all channels, the one that is being asked behind all others."""

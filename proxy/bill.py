@@ -203,11 +203,13 @@ class Bill:
             visit.budgets = tuple(budgets)
 
     def leave(self, visit: Visit) -> None:
-        """A channel has not served the request."""
+        """A channel has not served the request. One whose answer is being settled has, and is left alone."""
+        if self.is_ended and visit is self._visit:
+            return
         if visit.ticket is not None:
             visit.ticket.close(0, time.time())
             visit.ticket = None
-        if visit.budgets and self.reservation is not None:
+        if visit.budgets and self.reservation is not None and not self.is_ended:
             self._billing.ledger.shrink(self.reservation, visit.budgets)
             visit.budgets = ()
 
@@ -407,14 +409,13 @@ class Bill:
 
     def _notes(self, visit: Visit) -> bytes:
         fields = self.ticket.headers() if self.ticket is not None else ()
-        lines = b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in fields)
+        lines = b"".join([b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in fields])
         return b"x-canalgate-channel: %d\r\n%b" % (visit.chosen.row.id, lines)
 
     def _end_tickets(self, tokens: int) -> None:
-        now = time.time()
         for ticket in (self.ticket, self._visit.ticket if self._visit is not None else None):
             if ticket is not None:
-                ticket.close(tokens, now)
+                ticket.close(tokens, time.time())
 
 
 def _nobody_waits() -> None:

@@ -7,14 +7,12 @@ from .errors import from_upstream
 
 
 def first_event(held: bytes) -> bytes | None:
-    """Return the first event's data; empty if a comment comes first, None if it is not known yet."""
+    """Return the first event's data, None if it is not known yet. Comments before it are no event."""
     text = held.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"\n")
     *lines, _ = text.split(b"\n")
     for line in lines:
         if line.startswith(b"data:"):
             return line[5:].strip()
-        if line.startswith(b":"):
-            return b""
     return None
 
 

@@ -47,8 +47,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_asked", "_asking", "_bill", "_kept", "_on_ended", "_replay", "_route", "_stall_timer", "_task",
-        "answer", "ended", "inbound", "reader", "record", "relay",
+        "_asked", "_asking", "_bill", "_has_turn", "_kept", "_on_ended", "_replay", "_route", "_stall_timer",
+        "_task", "answer", "ended", "inbound", "reader", "record", "relay",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +68,7 @@ class Exchange:
         self._asked: Asked | None = None
         self._asking: Asking | None = None
         self._bill: Bill | None = None
+        self._has_turn = False
         self._kept: Kept | None = None
         self._replay: Replay | None = None
         self._task: asyncio.Task[None] | None = None
@@ -91,6 +92,9 @@ class Exchange:
                 return
             relay, record = self.relay, self.record
             principal = record.principal = await relay.principal(self.inbound)
+            if not relay.gate.enter_now():
+                await relay.gate.enter(principal.token.priority)
+            self._has_turn = True
             bill = self._bill = relay.billing.open(record, self.inbound.address)
             self.reader.check_length()
             asked, draft = await read_request(self._route, self.inbound, self.reader), None
@@ -214,6 +218,8 @@ class Exchange:
         except Exception:
             log.exception("failure of a failure request_id=%s", self.inbound.request_id)
             error = internal()
+        # Its frames know this request, and so would keep it and its body until the collector comes.
+        exc.__traceback__ = exc.__context__ = None
         if answer.started:
             if isinstance(answer, continuing.Continuing) and isinstance(exc, UpstreamError):
                 answer.write(error_event(exc, self.record.model, b"\n\n"))
@@ -280,8 +286,11 @@ class Exchange:
             self.relay.bodies.note(record, self._asked, self._transfer)
         if self._kept is not None:
             self._kept.close()
-        if self._asking is not None:
-            self._asking.end()
+        asking, self._asking = self._asking, None  # it knows this exchange: cut the cycle
+        if asking is not None:
+            asking.end()
+        if self._has_turn:
+            self.relay.gate.leave()
         self.relay.access_log.add(record)
         self._on_ended()
 

@@ -11,14 +11,16 @@ USER_AGENT = "canalgate"
 _TO_UPSTREAM = ("accept", "openai-beta")
 """Fields of the client that a provider may see: nothing that identifies the client or signs a request."""
 
-_TO_CLIENT = (
-    "content-type",
-    "content-encoding",
-    "content-disposition",
-    "content-language",
-    "openai-processing-ms",
-    "openai-version",
-    "openai-model",
+_TO_CLIENT = frozenset(
+    {
+        "content-type",
+        "content-encoding",
+        "content-disposition",
+        "content-language",
+        "openai-processing-ms",
+        "openai-version",
+        "openai-model",
+    }
 )
 
 _bad_value = re.compile(r"[^\t\x20-\x7e\x80-\xff]").search
@@ -38,7 +40,7 @@ def to_upstream(client: Mapping[str, str], adapter: Mapping[str, str]) -> dict[s
 
 def to_client(upstream: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the fields of a provider's answer that the client gets."""
-    return [(name, upstream[name]) for name in _TO_CLIENT if upstream.get(name)]
+    return [(name, upstream[name]) for name in sorted(_TO_CLIENT.intersection(upstream)) if upstream[name]]
 
 
 def serialize(first_line: str, fields: Fields) -> bytes:
@@ -53,6 +55,12 @@ def serialize(first_line: str, fields: Fields) -> bytes:
         lines.append(f"{name}: {value}")
     lines.append("")
     return "\r\n".join(lines).encode("latin-1")
+
+
+@lru_cache(maxsize=1024)
+def field_name(name: bytes) -> str:
+    """Return a header field's name in lower case."""
+    return name.decode("latin-1").lower()
 
 
 @lru_cache(maxsize=1024)

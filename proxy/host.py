@@ -203,9 +203,13 @@ def bind(config: Config) -> socket.socket:
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind, proto)
-        if sys.platform != "win32":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
+        try:
+            if sys.platform != "win32":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+        except OSError:
+            sock.close()
+            raise
     except OSError as exc:
         raise ConfigError(
             f"server.host = {host!r}, server.port = {port}: {exc.strerror or exc}; choose another port"
@@ -245,7 +249,7 @@ async def serve(config: Config, on_ready: Callable[[Ready], None], *, replace: b
     `on_ready` is called once the port is open. With `replace` it is the port of the gateway that runs here.
     """
     signals = Signals(config.server.grace_s)
-    async with running(config) as (parts, relay, live):
+    async with systemd.watched(), running(config) as (parts, relay, live):
         predecessor = await meet(config) if replace else None
         sock = predecessor.listener if predecessor else systemd.listener() or bind(config)
         first = await first_start(parts)

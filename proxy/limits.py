@@ -23,7 +23,7 @@ from .errors import GatewayError
 
 _SPAN_S = 61
 _LONG_AGO = -(1 << 62)
-_AGAIN_S = 1.0
+AGAIN_S = 1.0
 """When a place among the concurrent requests may be free: nobody knows."""
 _DAY_S = 86_400
 _SWEEP_AT = 4096
@@ -286,7 +286,7 @@ def _wait(held: _Held, tokens: int, now: float) -> tuple[float, str, str]:
     subject, limit, use = held
     longest, rule = 0.0, ""
     if limit.concurrent and use.running >= limit.concurrent:
-        longest, rule = _AGAIN_S, f"{limit.concurrent} concurrent requests"
+        longest, rule = AGAIN_S, f"{limit.concurrent} concurrent requests"
     if limit.requests_per_minute:
         wait_s = use.requests.wait(1, limit.requests_per_minute, now)
         if wait_s > longest:

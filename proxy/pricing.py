@@ -57,6 +57,16 @@ def cost(counts: Counts, price: Price, group_ratio: int = RATIO_ONE, channel_rat
 
     Of parts that are more than their whole, as cached audio counted twice is, the cached come first.
     """
+    prompt, completion, *others = msgspec.structs.astuple(counts)
+    if any(others):
+        thousandths = _in_parts(counts, price)
+    else:  # as in most answers
+        thousandths = 1000 * (price.call + prompt * price.prompt + completion * price.completion)
+    return -(-thousandths * group_ratio * channel_ratio // (1000 * PICO_PER_QUOTA * RATIO_ONE * RATIO_ONE))
+
+
+def _in_parts(counts: Counts, price: Price) -> int:
+    """Return what counts of any kind cost, in thousandths of a pico-dollar."""
     total = price.call + counts.images * price.image + counts.characters * price.character
     total += _tokens(
         counts.prompt_tokens,
@@ -77,8 +87,7 @@ def cost(counts: Counts, price: Price, group_ratio: int = RATIO_ONE, channel_rat
             (counts.image_completion_tokens, price.image_completion),
         ),
     )
-    thousandths = 1000 * total + counts.milliseconds * price.second
-    return -(-thousandths * group_ratio * channel_ratio // (1000 * PICO_PER_QUOTA * RATIO_ONE * RATIO_ONE))
+    return 1000 * total + counts.milliseconds * price.second
 
 
 def _tokens(whole: int, price: int, parts: Iterable[tuple[int, int | None]]) -> int:

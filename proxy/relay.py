@@ -24,6 +24,7 @@ from .config import Config
 from .credentials import Credentials
 from .endpoints import Route
 from .errors import GatewayError
+from .gate import Gate
 from .health import Notice
 from .heartbeats import Heartbeats
 from .inbound import Inbound
@@ -64,6 +65,7 @@ class Relay:
         self.replays = replays
         self.bodies = bodies
         self.retries = RetryBudget(config.routing.retry_share)
+        self.gate = Gate(config.overload)
         self.heartbeats = Heartbeats(config.server)
         self.keeper = Keeper(config.server)
         self.owner = Owner()

@@ -1,14 +1,18 @@
 """What systemd gives a service and wants to hear from it: the port, and words on its state.
 
-Facts: sd_listen_fds(3), sd_notify(3). Where systemd did not start us, nothing here does anything.
+Facts: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3). Where systemd did not start us,
+nothing here does anything.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from .errors import ConfigError
 
@@ -50,6 +54,28 @@ def notify(*words: str) -> None:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
         sock.sendto("\n".join(words).encode(), address)
+
+
+@asynccontextmanager
+async def watched() -> AsyncIterator[None]:
+    """Tell systemd twice in each period that the event loop turns, where a unit's WatchdogSec asks for it."""
+    period = os.environ.get("WATCHDOG_USEC", "")
+    if not period.isascii() or not period.isdigit() or int(period) == 0:
+        yield
+        return
+    loop, every_s = asyncio.get_running_loop(), int(period) / 2e6
+    next_time: asyncio.Handle
+
+    def tell() -> None:
+        nonlocal next_time
+        notify("WATCHDOG=1")
+        next_time = loop.call_later(every_s, tell)
+
+    next_time = loop.call_soon(tell)
+    try:
+        yield
+    finally:
+        next_time.cancel()
 
 
 def reloading() -> None:

@@ -491,8 +491,7 @@ class Transfer:
         if self.claim is not None:
             self.claim()
         self.usage = reply.usage
-        fields = [field for field in self._fields() if field[0] != "content-type"]
-        fields.insert(0, ("content-type", reply.content_type))
+        fields = {**dict(self._fields()), "content-type": reply.content_type}.items()
         self.reply = self._filtered(reply)
         self._at_last(partial(self._answer.send, status, self.reply, fields))
 

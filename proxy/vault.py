@@ -1,7 +1,9 @@
-"""The secrets of an installation: its key, what is sealed with it, and hashes of tokens and passwords.
+"""The secrets of an installation: what is sealed with its keys, and hashes of tokens and passwords.
 
-One 32-byte key, made at the first start beside the database (or given by configuration), seals channel
-keys (AES-256-GCM) and keys the hash by which tokens are found. A stolen database alone holds no secret.
+A 32-byte key, made at the first start beside the database (or given by configuration), seals channel keys
+(AES-256-GCM) and keys the hash by which tokens are found. A stolen database alone holds no secret. After a
+rotation there are several keys: each sealed value begins with the id of its own, and one that has none was
+sealed with the oldest.
 """
 
 from __future__ import annotations
@@ -12,17 +14,25 @@ import os
 import secrets
 import string
 from base64 import b64decode, b64encode
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from . import keyfile, keyring
 from .errors import ConfigError
+from .keyfile import KEY_FILE as KEY_FILE
+from .keyring import Keyring
 
-KEY_FILE = "secret.key"
 TOKEN_PREFIX = "sk-"
 _ALPHABET = string.ascii_letters + string.digits
 _NONCE_BYTES = 12
+_WITH_ID = b"\x01"
+_ID_BYTES = 9
+"""A sealed value begins with `_WITH_ID` and eight bytes that tell its key, else with its nonce."""
+
 _SETUP = "setup"
 _BCRYPT = ("$2a$", "$2b$", "$2y$")
 _BCRYPT_BYTES = 72
@@ -31,15 +41,25 @@ _SCRYPT_MEMORY = 64 * 1024 * 1024
 
 
 class Vault:
-    """Seals and hashes with one installation's key."""
+    """Seals and hashes with one installation's keys. `read` reads them again where they may have changed."""
 
-    def __init__(self, key: bytes) -> None:
-        self._hash_key = hashlib.blake2b(key, person=b"token-hash", digest_size=32).digest()
-        self._cipher = AESGCM(hashlib.blake2b(key, person=b"seal", digest_size=32).digest())
+    def __init__(self, keys: bytes | Keyring, read: Callable[[], Keyring] | None = None) -> None:
+        self._read = read
+        self._current = b""
+        self._take(keyring.Keyring(keyring.hash_key_of(keys), (keys,)) if isinstance(keys, bytes) else keys)
+
+    def _take(self, keys: Keyring) -> None:
+        self.hash_key = keys.hash_key
+        self._ciphers = {_id(key): _cipher(key) for key in keys.keys}
+        ids = list(self._ciphers)
+        self._oldest = ids[0]
+        self._coming = ids[-1] if keys.last_is_next else None
+        if self._current != self._coming or self._coming is None:
+            self._current = ids[-2] if keys.last_is_next else ids[-1]
 
     def token_hash(self, key: str) -> bytes:
         """Keyed hash of a client's key without its `sk-`; the same key gives the same hash."""
-        return hashlib.blake2b(key.encode("utf-8", "replace"), key=self._hash_key, digest_size=32).digest()
+        return token_hash(key, self.hash_key)
 
     def key_hash(self, key: str) -> str:
         """Keyed hash of a channel's key, by which it can be told again without being kept."""
@@ -52,60 +72,71 @@ class Vault:
     def seal(self, text: str, purpose: str) -> bytes:
         """Encrypt. `purpose` must be given again to open, so that sealed values cannot be swapped."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, text.encode(), purpose.encode())
+        cipher = self._ciphers[self._current]
+        return self._current + nonce + cipher.encrypt(nonce, text.encode(), purpose.encode())
 
     def open(self, sealed: bytes, purpose: str) -> str:
-        """Decrypt. Raises ConfigError if the value was sealed with another key, or tampered with."""
+        """Decrypt. Raises ConfigError if the value was sealed with another key, or tampered with.
+
+        The first value of a key that is not known has the keys read again: they may be being rotated.
+        """
         try:
-            plain = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], purpose.encode())
+            return self._opened(sealed, purpose)
         except (InvalidTag, ValueError) as exc:  # ValueError: cut short
-            raise ConfigError(
-                f"the secret key does not open the {purpose} in the database;"
-                f" restore {KEY_FILE} from the same backup"
-            ) from exc
-        return plain.decode()
+            problem = exc
+        if self._read is not None and sealed[:_ID_BYTES] not in self._ciphers:
+            self._take(self._read())
+            try:
+                return self._opened(sealed, purpose)
+            except (InvalidTag, ValueError) as exc:
+                problem = exc
+        raise ConfigError(
+            f"the secret key does not open the {purpose} in the database;"
+            f" restore {KEY_FILE} from the same backup"
+        ) from problem
+
+    def _opened(self, sealed: bytes, purpose: str) -> str:
+        cipher = self._ciphers.get(sealed[:_ID_BYTES])
+        if cipher is None:
+            return _decrypted(self._ciphers[self._oldest], sealed, purpose)
+        if sealed[:_ID_BYTES] == self._coming:
+            self._current = self._coming  # a rotation has begun
+        return _decrypted(cipher, sealed[_ID_BYTES:], purpose)
+
+    # Rotation.
+
+    def begin(self, keys: Keyring) -> None:
+        """Seal with the newest of these keys from now on."""
+        self._take(keys.begun())
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether a value is sealed with the key that seals now."""
+        return sealed[:_ID_BYTES] == self._current
 
 
 def open_vault(data_dir: Path, secret_key: str = "") -> Vault:
-    """Return the installation's vault; its key is made at the first call. `secret_key` is 64 hex digits."""
+    """Return the installation's vault; its key is made at the first call. `secret_key`: see keyring.py."""
     if secret_key:
-        return Vault(bytes.fromhex(secret_key))
+        return Vault(keyring.parse(secret_key))
     path = data_dir / KEY_FILE
-    try:
-        if not path.exists():
-            _make_key(path)
-        return Vault(_read_key(path))
-    except OSError as exc:
-        raise ConfigError(
-            f"{path}: {exc.strerror}; it must be readable by the user who runs canalgate"
-        ) from exc
+    return Vault(keyfile.read_or_make(path), partial(keyfile.read, path))
 
 
-def _make_key(path: Path) -> None:
-    """Make a key file, whole or not at all; of two processes that start at once both keep the first's."""
-    whole = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(whole, path)
-    except FileExistsError:
-        pass
-    except (PermissionError, NotImplementedError):  # a file system without links
-        whole.rename(path)
-    whole.unlink(missing_ok=True)
+def token_hash(key: str, hash_key: bytes) -> bytes:
+    """Return the keyed hash of a client's key, as an installation has it that hashes with `hash_key`."""
+    return hashlib.blake2b(key.encode("utf-8", "replace"), key=hash_key, digest_size=32).digest()
 
 
-def _read_key(path: Path) -> bytes:
-    try:
-        key = bytes.fromhex(path.read_text("ascii").strip())
-    except ValueError as exc:
-        raise ConfigError(f"{path}: expected 64 hexadecimal digits; restore it from a backup") from exc
-    if len(key) != 32:
-        raise ConfigError(f"{path}: expected 64 hexadecimal digits; restore it from a backup")
-    return key
+def _cipher(key: bytes) -> AESGCM:
+    return AESGCM(hashlib.blake2b(key, person=b"seal", digest_size=32).digest())
+
+
+def _id(key: bytes) -> bytes:
+    return _WITH_ID + hashlib.blake2b(key, person=b"key-id", digest_size=_ID_BYTES - 1).digest()
+
+
+def _decrypted(cipher: AESGCM, sealed: bytes, purpose: str) -> str:
+    return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], purpose.encode()).decode()
 
 
 def new_token_key() -> str:

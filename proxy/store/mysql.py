@@ -19,6 +19,7 @@ from .database import (
     DatabaseError,
     Dialect,
     Row,
+    Rows,
     Unavailable,
     Values,
 )
@@ -54,6 +55,7 @@ class MySqlDialect(Dialect):
 
     name = "mysql"
     tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
+    clock = "SELECT UNIX_TIMESTAMP() AS seconds"
     table_options = " ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
     def types(self) -> Mapping[str, str]:
@@ -101,7 +103,7 @@ class MySqlLink(Link):
             return 0
         return 1
 
-    async def many(self, sql: str, rows: Sequence[Values]) -> None:
+    async def many(self, sql: str, rows: Rows) -> None:
         text, names = formatted(sql)
         with self._asking():
             async with self._connection.cursor() as cursor:

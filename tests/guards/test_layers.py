@@ -12,17 +12,18 @@ from canalgate.plugins import manager
 ROOT = Path(__file__).resolve().parents[2]
 
 AREAS = {
-    "values": "errors money headers records tasks multipart tail packed whole config other_names vault answer"
-    " inbound endpoints chain events numbered systemd handover signals logs asked auth limits pricing"
-    " receipts ledger ledger.entry ledger.book ledger.journal prices prices.* metering metering.*",
+    "values": "errors money headers records tasks multipart tail packed whole keyring config other_names"
+    " keyfile vault answer inbound endpoints chain events numbered systemd handover signals logs"
+    " asked auth limits pricing receipts ledger ledger.entry ledger.book ledger.journal prices"
+    " prices.* metering metering.*",
     "choice": "snapshot health routing explain",
     "store": "store store.*",
     "parts": "live transfer playback access_log upstream upstream.* credentials upload batches pages bodies"
     " alarms watchers account_pages replays ledger.* lanes.body heartbeats kept",
-    "management": "manage manage.* importers importers.*",
-    "requests": "bill attempts attempt asking continuing relay probe checkups exchange rejoin",
+    "management": "manage manage.* importers importers.* backup blueprint blueprint.*",
+    "requests": "bill attempts attempt asking continuing gate relay probe checkups exchange rejoin",
     "admin": "admin admin.*",
-    "server": "lanes lanes.* front host",
+    "server": "lanes lanes.* front host doctor",
     "conformance": "conformance conformance.*",
     "commands": "cli cli.*",
 }
