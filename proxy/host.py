@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,6 @@ from ..adapters import BUILTIN
 from ..plugins import Adapter
 from ..plugins.manager import PluginManager
 from .access_log import AccessLog
-from .admin import aiproxy, oneapi
-from .admin.desk import Desk
-from .admin.dialects import add_dialects
-from .admin.site import make_site
 from .alarms import Alarms
 from .billing.account_pages import AccountPages
 from .billing.bill import Billing
@@ -169,7 +166,12 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
 
 
 def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
-    """Return the pages of administrators."""
+    """Return the pages of administrators. Their modules are many, and are loaded only for who asks."""
+    from .admin import aiproxy, oneapi
+    from .admin.desk import Desk
+    from .admin.dialects import add_dialects
+    from .admin.site import make_site
+
     site = make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
     add_dialects(site, aiproxy.ROUTES, oneapi.ROUTES)
     return site
@@ -254,7 +256,7 @@ async def serve(config: Config, on_ready: Callable[[Ready], None], *, replace: b
         sock = predecessor.listener if predecessor else systemd.listener() or bind(config)
         first = await first_start(parts)
         await live.catch_up()
-        front = Front(config, relay, parts.host, site_of(parts, relay, live))
+        front = Front(config, relay, parts.host, partial(site_of, parts, relay, live))
         await front.start(sock)
         signals.limit = front.limit
         _tune_memory()

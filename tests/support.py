@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -360,7 +361,7 @@ async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterato
         key = new_token_key()
         await parts.store.add_token(make_token(parts.vault, root, "first", key, 1))
         await live.catch_up()
-        front = Front(config, relay, parts.host, site_of(parts, relay, live))
+        front = Front(config, relay, parts.host, partial(site_of, parts, relay, live))
         sock = bind(config)
         await front.start(sock)
         try:
