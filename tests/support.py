@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 import orjson
+from aiohttp import web
 from canalgate.proxy.config import Config, Data, Server
 from canalgate.proxy.front import Front
 from canalgate.proxy.host import Opened, bind, make_token, opened, running, site_of
@@ -288,6 +289,10 @@ class Gateway:
     def url(self) -> str:
         """Address without a path."""
         return f"http://127.0.0.1:{self.port}"
+
+    async def site(self) -> web.Application:
+        """The pages of administrators, which are made for the first who asks."""
+        return await self.front._full._made_site()
 
     async def add_channel(self, provider: Provider | str, *models: str, **fields: object) -> ChannelRow:
         """Add an OpenAI-compatible channel; it is live on return."""

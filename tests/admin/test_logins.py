@@ -92,7 +92,7 @@ async def test_nobody_else_sees_a_key(gateway, admin, anna, root):
 
 @pytest.mark.usefixtures("channel")
 async def test_who_guesses_a_password_has_to_wait(admin, gateway):
-    door, now = gateway.front._full._site[DESK].door, time.monotonic()
+    door, now = (await gateway.site())[DESK].door, time.monotonic()
     for minutes in range(11, -1, -1):
         door.knock("203.0.113.9", "adam", now - 60.0 * minutes)
     answer = await admin.post("/channels/1/reveal", {"password": PASSWORD})

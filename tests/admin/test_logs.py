@@ -8,7 +8,6 @@ import json
 import msgspec
 import pytest
 import support
-from canalgate.proxy.admin.site import DESK
 from canalgate.proxy.store.requests import Filters
 from canalgate.proxy.watchers import MOST_WAITING, MOST_WATCHERS
 from ledgers import entry
@@ -49,8 +48,8 @@ async def logged_of(gateway):
             await asyncio.sleep(0.02)
 
 
-def desk_of(gateway):
-    return gateway.front._full._site[DESK]
+def relay_of(gateway):
+    return gateway.front._relay
 
 
 @pytest.fixture
@@ -171,19 +170,19 @@ async def test_a_user_sees_the_tail_of_their_own_alone(gateway, root, anna, prov
 
 
 async def test_a_tail_ends_in_time_when_its_client_leaves_and_when_the_gateway_does(gateway, root):
-    watchers = desk_of(gateway).relay.access_log.watchers
+    watchers = relay_of(gateway).access_log.watchers
     async with Tail(root, "?for_s=1") as tail, asyncio.timeout(5):
         await tail.reader.read()
     async with Tail(root):
         assert len(watchers._all) == 1
     await until(lambda: not watchers._all)
     async with Tail(root) as tail, asyncio.timeout(5):
-        desk_of(gateway).relay.draining = True
+        relay_of(gateway).draining = True
         await tail.reader.read()
 
 
 async def test_who_cannot_keep_up_is_told_how_many_were_missed(gateway):
-    with desk_of(gateway).relay.access_log.watchers.one() as watcher:
+    with relay_of(gateway).access_log.watchers.one() as watcher:
         watcher.take([object()] * (MOST_WAITING + 5))
         records, missed = await watcher.wait(1)
         assert (len(records), missed) == (MOST_WAITING, 5)
@@ -191,7 +190,7 @@ async def test_who_cannot_keep_up_is_told_how_many_were_missed(gateway):
 
 
 async def test_only_so_many_may_watch(gateway, root):
-    watchers = desk_of(gateway).relay.access_log.watchers
+    watchers = relay_of(gateway).access_log.watchers
     watchers._all |= {object() for _ in range(MOST_WATCHERS)}
     answer = await root.get("/logs/tail")
     watchers._all.clear()
@@ -207,7 +206,7 @@ async def test_a_request_that_failed_shows_bodies_and_tries_to_administrators(ga
     key = (await anna.post("/tokens", {"name": "t"})).json["key"]
     assert (await gateway.chat(key=key)).status >= 500
     found = await logged_of(gateway)
-    await desk_of(gateway).relay.bodies.flush()
+    await relay_of(gateway).bodies.flush()
     path = f"/logs/{found[0].request_id}"
     shown = (await root.get(path)).json
     assert json.loads(shown["bodies"]["asked"])["model"] == "m"

@@ -64,6 +64,6 @@ async def test_what_cannot_be_read_is_refused_without_its_password(root, body, f
 
 
 async def test_one_import_at_a_time(root, gateway):
-    async with gateway.front._full._site[DESK].importing:
+    async with (await gateway.site())[DESK].importing:
         answer = await root.post("/imports", {"kind": "oneapi", "dsn": "postgres://h/db"})
     assert (answer.status, answer.error["code"]) == (409, "import_running")

@@ -101,8 +101,7 @@ async def callers(gateway, root):
 
 async def served(gateway):
     """Methods and paths that are routed, without the form with a slash."""
-    await gateway.get(f"{PREFIX}/me")  # the pages are made for the first who asks
-    site = gateway.front._full._site
+    site = await gateway.site()
     routes = [(route.method, route.resource.canonical) for route in site.router.routes()]
     return {
         f"{method} {path.removeprefix(PREFIX)}"
