@@ -4,12 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types guards table bench bench-peers bench-count bench-log bench-system prove setup system clean
+.PHONY: run console test lint types guards table bench bench-peers bench-count bench-log bench-system prove setup system clean
 
-run: $(VENV)/.run
+run: $(VENV)/.run console
 	$(BIN)/canalgate serve
 
-test: setup system
+# The web console, from console/ into proxy/static. Without Node.js the gateway runs without it.
+console:
+	@$(PYTHON) console/backend.py
+
+test: setup system console
 	$(BIN)/pytest -n auto
 
 lint: setup
@@ -63,7 +67,8 @@ setup: $(VENV)/.dev
 # What tests need from the system and pip cannot give. Installed where we may; else those tests say so.
 system:
 	@missing=; export PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')"; \
-	for pair in curl:curl strace:strace mariadbd:mariadb-server initdb:postgresql; do \
+	for pair in curl:curl strace:strace mariadbd:mariadb-server initdb:postgresql \
+	  chromium:chromium; do \
 	  command -v "$${pair%:*}" >/dev/null || missing="$$missing $${pair#*:}"; done; \
 	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } \
@@ -81,4 +86,4 @@ $(VENV)/.dev: setup.cfg pyproject.toml | $(VENV)/bin/python
 	touch $@ $(VENV)/.run
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	rm -rf $(VENV) console/node_modules proxy/static .cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -25,6 +25,7 @@ from . import systemd
 from .access_log import AccessLog
 from .account_pages import AccountPages
 from .admin import aiproxy, oneapi
+from .admin.console import add_console
 from .admin.desk import Desk
 from .admin.dialects import add_dialects
 from .admin.site import make_site
@@ -172,6 +173,7 @@ def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
     """Return the pages of administrators."""
     site = make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
     add_dialects(site, aiproxy.ROUTES, oneapi.ROUTES)
+    add_console(site)
     return site
 
 
