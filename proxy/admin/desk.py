@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ class Desk:
     relay: Relay
     live: Live
     door: Door = field(default_factory=Door)
+    started_at: int = field(default_factory=lambda: int(time.time()))
+    """Unix seconds."""
 
     @property
     def adapters(self) -> Mapping[str, Adapter]:

@@ -66,6 +66,10 @@ PATHS = {
     "GET /logs/{request_id}": USERS,
     "GET /usage": USERS,
     "GET /audit": ROOT,
+    "GET /events": ADMINS,
+    "GET /options": ADMINS,
+    "GET /plugins": ADMINS,
+    "GET /about": ADMINS,
 }
 
 
