@@ -9,7 +9,7 @@ export type PageInfo = {
   label: Key;
   icon: string;
   least: Role;
-  load: () => Promise<{ default: Component<{ rest: string }> }>;
+  load: () => Promise<{ default: Component }>;
 };
 
 export const pages: PageInfo[] = [
@@ -26,9 +26,7 @@ export const pages: PageInfo[] = [
   { path: '/start', label: 'nav.start', icon: 'start', least: 'admin', load: () => import('../pages/Start.svelte') },
 ];
 
-/** The page of a path, with what of the path is behind it. */
-export function pageOf(path: string): { page: PageInfo; rest: string } | null {
-  const first = `/${path.split('/')[1] ?? ''}`;
-  const page = pages.find((one) => one.path === first);
-  return page ? { page, rest: path.slice(first.length).replace(/^\//, '') } : null;
+/** The page of a path; what stands behind its first part is the page's own matter. */
+export function pageOf(path: string): PageInfo | undefined {
+  return pages.find((one) => one.path === `/${path.split('/')[1] ?? ''}`);
 }
