@@ -1,7 +1,20 @@
 """The resources of the admin API, one module for what belongs together."""
 
 from ..operations import Operation, Operations
-from . import account, channels, installation, models, money, people, records, tokens, trials
+from . import (
+    account,
+    channels,
+    exports,
+    installation,
+    models,
+    money,
+    people,
+    records,
+    tail,
+    tokens,
+    trials,
+    usage,
+)
 
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
@@ -9,7 +22,8 @@ OPERATIONS: tuple[Operation, ...] = tuple(
         account.operations, channels.operations, trials.operations, models.operations,
         models.route_operations, tokens.operations, people.operations, people.group_operations,
         money.code_operations, money.price_operations, money.limit_operations, records.log_operations,
-        records.usage_operations, records.audit_operations,
+        tail.operations, exports.operations,
+        usage.operations, records.audit_operations,
         installation.event_operations, installation.operations,
     )
     for operation in resource.all

@@ -81,7 +81,7 @@ class Instance(Shown, frozen=True, kw_only=True):
 
 
 class About(Shown, frozen=True, kw_only=True):
-    """What runs. `generation` counts changes; `database` is `sqlite`, `mysql` or `postgresql`."""
+    """What runs. `generation` counts changes; `database` is `sqlite`, `mysql` or `postgres`."""
 
     version: str
     plugin_api: str
