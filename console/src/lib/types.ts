@@ -186,6 +186,8 @@ export type LogDetail = LogRow & {
   answered_by: string;
   flags: string[];
   explanation: string[];
+  tries: { channel_id: number; outcome: string; ms: number; cost: number }[];
+  bodies: { asked: string; asked_cut: boolean; answered: string; answered_cut: boolean } | null;
 };
 
 export type Sum = {

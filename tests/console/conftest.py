@@ -1,0 +1,65 @@
+"""A gateway in a process of its own, and a Chromium to look at its console with."""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import processes
+import pytest
+import visitors
+from playwright.sync_api import sync_playwright
+
+STATIC = Path(__file__).resolve().parents[2] / "proxy" / "static" / "index.html"
+
+
+def missing(what):
+    """Say what a test cannot do without; under CI that is a failure."""
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(what)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium, and the console that was compiled for it."""
+    path = shutil.which("chromium")
+    if path is None:
+        missing("chromium is not installed: make system")
+    if not STATIC.is_file():
+        missing("the web console is not compiled: make console")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=visitors.FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """A function that makes a visitor of a gateway; checked and closed when the test ends."""
+    made = []
+
+    def visit(serving, **options):
+        made.append(visitors.Visitor(browser, serving, **options))
+        return made[-1]
+
+    yield visit
+    for visitor in made:
+        visitor.close()
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """A gateway that has never run before."""
+    serving = processes.start(tmp_path, "fresh", CANALGATE_SETUP_SECRET=visitors.SECRET)
+    yield serving
+    serving.stop()
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory):
+    """A gateway with channels that fare well and badly, people, tokens, and a month behind it."""
+    folder = tmp_path_factory.mktemp("settled")
+    serving = processes.start(folder, "settled", CANALGATE_SETUP_SECRET=visitors.SECRET, CANALGATE_ADMIN_KEY=visitors.KEY)
+    visitors.settle(serving)
+    asyncio.run(visitors.write_past(folder / "data"))
+    yield serving
+    serving.stop()
