@@ -4,12 +4,15 @@ from ..operations import Operation, Operations
 from . import (
     account,
     channels,
+    credits,
     exports,
     installation,
+    logins,
     models,
     money,
     people,
     records,
+    reveal,
     tail,
     tokens,
     trials,
@@ -19,12 +22,12 @@ from . import (
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
     for resource in (
-        account.operations, channels.operations, trials.operations, models.operations,
-        models.route_operations, tokens.operations, people.operations, people.group_operations,
-        money.code_operations, money.price_operations, money.limit_operations, records.log_operations,
-        tail.operations, exports.operations,
-        usage.operations, records.audit_operations,
-        installation.event_operations, installation.operations,
+        account.operations, logins.operations, channels.operations, reveal.operations, trials.operations,
+        models.operations, models.route_operations, tokens.operations, people.operations,
+        credits.operations, people.group_operations, money.code_operations, money.price_operations,
+        money.limit_operations, records.log_operations, tail.operations, exports.operations,
+        usage.operations, records.audit_operations, installation.event_operations,
+        installation.operations,
     )
     for operation in resource.all
 )  # fmt: skip
