@@ -1,9 +1,11 @@
 """Who looks at the console in tests, and a gateway worth looking at: people, things, and a month behind it."""
 
+import asyncio
 import json
 import random
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import support
 from canalgate.proxy.ledger.entry import Charge, Counts, Entry, Try
@@ -13,6 +15,19 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--force-device-scale-factor=1",
 ]  # fmt: skip
+
+
+PAGES = {
+    "overview": "/", "channels": "/channels", "models": "/models", "tokens": "/tokens", "users": "/users",
+    "groups": "/users?tab=groups", "limits": "/users?tab=limits", "codes": "/codes", "logs": "/logs",
+    "playground": "/playground", "events": "/settings?tab=events", "audit": "/settings?tab=audit",
+    "plugins": "/settings?tab=plugins", "options": "/settings?tab=options", "about": "/settings?tab=about",
+    "account": "/account", "start": "/start",
+}  # fmt: skip
+WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+SETTLED = """() => document.querySelector('main h1, main [role=tab]')
+    && !document.querySelector('main .wait') && !document.querySelector('main > [role=status]')"""
 
 
 class Visitor:
@@ -100,11 +115,19 @@ def settle(serving):
 MODELS = [("demo", 1), ("gpt-4o", 2), ("gpt-4o-mini", 2), ("deepseek-chat", 3), ("demo-reasoning", 1)]
 
 
-async def write_past(data_dir, number=700):
-    """Write requests of the last month beside the running gateway."""
-    rng = random.Random(8)
-    now_ms = int(time.time() * 1000)
-    entries = [past(rng, now_ms, serial) for serial in range(number)]
+def past_of(serving, number=700):
+    """Give a gateway requests of the last month, beside those it has served."""
+    rng, now_ms = random.Random(8), int(time.time() * 1000)
+    keep(serving, [past(rng, now_ms, serial) for serial in range(number)])
+
+
+def keep(serving, entries):
+    """Write entries into the log of a gateway that runs. In a thread: Playwright's own loop runs in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, _keep(serving.out.parent / "data", entries)).result()
+
+
+async def _keep(data_dir, entries):
     async with support.opened_store(data_dir) as store:
         await store.requests.prepare(entries)
         async with store.database.transaction() as transaction:
@@ -129,3 +152,23 @@ def past(rng, now_ms, serial):
         "upstream_error" if failed else "", "the provider answered 500" if failed else "",
         charges=(Charge(f"user:{user_id}", cost),), tries=tries,
     )  # fmt: skip
+
+
+def go(page, path):
+    """Go to a page as a link does, and wait until all of it is there."""
+    page.evaluate(
+        "to => { history.pushState(null, '', '/console' + to); dispatchEvent(new PopStateEvent('popstate')) }",
+        path,
+    )
+    page.wait_for_function(SETTLED)
+
+
+def enter(visit, settled, language="en", theme="light", size=WIDE, name="root"):
+    """Return the page of somebody who has logged in and chosen how it looks."""
+    visitor = visit(settled, viewport=size).log_in(name)
+    visitor.context.add_init_script(
+        f"localStorage['canalgate.language'] = '{language}'; localStorage['canalgate.theme'] = '{theme}'"
+    )
+    visitor.page.goto("/console/")
+    visitor.page.wait_for_function(SETTLED)
+    return visitor.page

@@ -1,6 +1,5 @@
 """A gateway in a process of its own, and a Chromium to look at its console with."""
 
-import asyncio
 import os
 import shutil
 from pathlib import Path
@@ -57,9 +56,13 @@ def fresh(tmp_path):
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory):
     """A gateway with channels that fare well and badly, people, tokens, and a month behind it."""
-    folder = tmp_path_factory.mktemp("settled")
-    serving = processes.start(folder, "settled", CANALGATE_SETUP_SECRET=visitors.SECRET, CANALGATE_ADMIN_KEY=visitors.KEY)
-    visitors.settle(serving)
-    asyncio.run(visitors.write_past(folder / "data"))
-    yield serving
-    serving.stop()
+    serving = processes.start(
+        tmp_path_factory.mktemp("settled"), "settled",
+        CANALGATE_SETUP_SECRET=visitors.SECRET, CANALGATE_ADMIN_KEY=visitors.KEY,
+    )  # fmt: skip
+    try:
+        visitors.settle(serving)
+        visitors.past_of(serving)
+        yield serving
+    finally:
+        serving.stop()
