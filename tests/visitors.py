@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import time
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,7 +28,7 @@ PAGES = {
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 SETTLED = """() => document.querySelector('main h1, main [role=tab]')
-    && !document.querySelector('main .wait') && !document.querySelector('main > [role=status]')"""
+    && !document.querySelector('main [data-loading]') && !document.querySelector('main > [role=status]')"""
 
 
 class Visitor:
@@ -77,8 +78,11 @@ def ask(serving, path, body=None, method=None):
         {"authorization": f"Bearer {KEY}", "content-type": "application/json"},
         method=method,
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        text = answer.read()
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text = answer.read()
+    except urllib.error.HTTPError as exc:
+        raise AssertionError(exc.read()) from exc
     return json.loads(text) if text else None
 
 

@@ -13,8 +13,8 @@ def test_an_ordinary_user_sees_their_own_pages_alone(visit, settled):
     links = page.get_by_role("navigation").get_by_role("listitem")
     assert links.all_inner_texts() == USERS_PAGES
     go(page, "/tokens")
-    assert page.get_by_role("cell", name="fastgpt").count() == 1
-    assert page.get_by_role("cell", name="website").count() == 0
+    assert page.get_by_role("cell", name="fastgpt", exact=True).count() == 1
+    assert page.get_by_role("cell", name="website", exact=True).count() == 0
     go(page, "/channels")
     expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
 
