@@ -36,7 +36,7 @@ POLL_S = 0.1
 _HEARTBEAT_S = 5.0
 _MAX_KNOWN = 50_000
 ADMIN_KEY_NAME = "admin key"
-"""Of the user and the token that requests with the admin key are booked on."""
+"""Of whoever has the admin key: in the audit trail, and of the user and token its requests are booked on."""
 _NO_KEY = "\0admin key"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ class Desk:
     door: Door = field(default_factory=Door)
     started_at: int = field(default_factory=lambda: int(time.time()))
     """Unix seconds."""
+    importing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while another gateway is moved in."""
 
     @property
     def adapters(self) -> Mapping[str, Adapter]:

@@ -38,7 +38,7 @@ def running(folder):
             for number in range(5):
                 await gateway.add_channel("http://127.0.0.1:9/v1", f"m{number}")
                 await gateway.add_token()
-                await gateway.chat(f"m{number}")
+            await gateway.chat("m0")
             await gateway.parts.store.codes.create("gift", 5, 5, None, 1)
             place["url"] = gateway.url
             ready.set()

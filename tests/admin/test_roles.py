@@ -78,6 +78,7 @@ PATHS = {
     "GET /logs/export": USERS,
     "GET /usage": USERS,
     "GET /audit": ROOT,
+    "POST /imports": ROOT,
     "GET /events": ADMINS,
     "GET /options": ADMINS,
     "GET /plugins": ADMINS,

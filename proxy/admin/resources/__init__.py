@@ -10,6 +10,7 @@ from . import (
     logins,
     models,
     money,
+    moving,
     people,
     records,
     reveal,
@@ -27,7 +28,7 @@ OPERATIONS: tuple[Operation, ...] = tuple(
         credits.operations, people.group_operations, money.code_operations, money.price_operations,
         money.limit_operations, records.log_operations, tail.operations, exports.operations,
         usage.operations, records.audit_operations, installation.event_operations,
-        installation.operations,
+        installation.operations, moving.operations,
     )
     for operation in resource.all
 )  # fmt: skip

@@ -48,7 +48,8 @@ class Trials(Trial, frozen=True, kw_only=True):
 class TrialShown(Shown, frozen=True, kw_only=True):
     """What came of one test; `done` of `total` have ended. `key` is the end of the key that was asked with.
 
-    `status` is the provider's, null where there was no answer; `error` is null where it works.
+    `status` is the provider's, or the one that stands for what kept it from answering; `error` is null where
+    it works.
     """
 
     channel_id: int

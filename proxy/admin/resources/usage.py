@@ -95,7 +95,9 @@ async def _by_minutes(call: Call, query: UsageQuery, now: int) -> list[Sum]:
     since -= since % _MINUTE_S
     if (until - since) // _MINUTE_S > _MOST_ROWS:
         raise Refused("since", f"more than {_MOST_ROWS} minutes: ask for a shorter time")
-    there = await requests.totals("hour", since - since % _HOUR_S, until, over_time=False)
+    apart = {"user_id", "token_id"} & only.keys()  # of these there are no sums by channel
+    counted = {name: value for name, value in only.items() if not (apart and name == "channel_id")}
+    there = await requests.totals("hour", since - since % _HOUR_S, until, only=counted, over_time=False)
     if sum(total.requests for total in there) > _MOST_READ:
         raise Refused("since", f"more than {_MOST_READ} requests: ask for a shorter time, or by hours")
     found = await requests.minutes(since, until, only, (_BY[query.by],) if query.by else ())
