@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run console test lint types guards table bench bench-peers bench-count bench-log bench-system prove setup system clean
+.PHONY: run console pictures test lint types guards table bench bench-peers bench-count bench-log bench-system prove setup system clean
 
 run: $(VENV)/.run console
 	$(BIN)/canalgate serve
@@ -12,6 +12,13 @@ run: $(VENV)/.run console
 # The web console, from console/ into proxy/static. Without Node.js the gateway runs without it.
 console:
 	@$(PYTHON) console/backend.py
+
+# The pictures of docs/console.md, as the tests of the console take them.
+pictures: setup system console
+	$(BIN)/pytest -q tests/console
+	mkdir -p docs/images && cd tests/console/pictures && for pair in overview-en-light-1280:overview \
+	  channels-zh-dark-1280:channels dialog-request-light:request dialog-model-light:model playground:playground; do \
+	  cp "$${pair%:*}.png" "../../../docs/images/$${pair#*:}.png"; done
 
 test: setup system console
 	$(BIN)/pytest -n auto

@@ -7,10 +7,12 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import support
 from canalgate.proxy.ledger.entry import Charge, Counts, Entry, Try
 
+PICTURES = Path(__file__).resolve().parent / "console" / "pictures"
 SECRET, PASSWORD, KEY = "the secret of the first start", "correct horse", "the-admin-key-of-the-tests"
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -22,7 +24,7 @@ PAGES = {
     "overview": "/", "channels": "/channels", "models": "/models", "tokens": "/tokens", "users": "/users",
     "groups": "/users?tab=groups", "limits": "/users?tab=limits", "codes": "/codes", "logs": "/logs",
     "playground": "/playground", "events": "/settings?tab=events", "audit": "/settings?tab=audit",
-    "plugins": "/settings?tab=plugins", "options": "/settings?tab=options", "about": "/settings?tab=about",
+    "plugins": "/settings?tab=plugins", "options": "/settings?tab=options", "moving": "/settings?tab=moving", "about": "/settings?tab=about",
     "account": "/account", "start": "/start",
 }  # fmt: skip
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -176,3 +178,9 @@ def enter(visit, settled, language="en", theme="light", size=WIDE, name="root"):
     visitor.page.goto("/console/")
     visitor.page.wait_for_function(SETTLED)
     return visitor.page
+
+
+def picture(page, name, **options):
+    """Keep what a page looks like, for people; those of docs/console.md are among them."""
+    PICTURES.mkdir(exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", **options)

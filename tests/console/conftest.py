@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import processes
@@ -53,16 +54,29 @@ def fresh(tmp_path):
     serving.stop()
 
 
-@pytest.fixture(scope="module")
-def settled(tmp_path_factory):
+@contextmanager
+def settled_in(folder):
     """A gateway with channels that fare well and badly, people, tokens, and a month behind it."""
     serving = processes.start(
-        tmp_path_factory.mktemp("settled"), "settled",
-        CANALGATE_SETUP_SECRET=visitors.SECRET, CANALGATE_ADMIN_KEY=visitors.KEY,
-    )  # fmt: skip
+        folder, "settled", CANALGATE_SETUP_SECRET=visitors.SECRET, CANALGATE_ADMIN_KEY=visitors.KEY
+    )
     try:
         visitors.settle(serving)
         visitors.past_of(serving)
         yield serving
     finally:
         serving.stop()
+
+
+@pytest.fixture(scope="session")
+def settled(tmp_path_factory):
+    """The gateway that most tests look at; what they change of it is their own."""
+    with settled_in(tmp_path_factory.mktemp("settled")) as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory):
+    """Such a gateway for a module that makes a mess of it."""
+    with settled_in(tmp_path_factory.mktemp("spoilt")) as serving:
+        yield serving

@@ -37,21 +37,21 @@ PRINTABLE = ["".join(filter(str.isprintable, text)) for text in PAYLOADS]
 
 
 @pytest.fixture(scope="module")
-def poisoned(settled):
+def poisoned(spoilt):
     """The gateway with a payload in every string: of channels, models, people, tokens, codes, groups, requests."""
     for start in range(0, len(PRINTABLE), 6):
         some = PRINTABLE[start : start + 6]
-        visitors.ask(settled, "/channels", {
+        visitors.ask(spoilt, "/channels", {
             "type": "demo", "name": some[0], "models": some, "groups": ["default", *some[1:3]],
             "mapping": {some[3]: some[4]}, "priority": -5,
         })  # fmt: skip
     for number, payload in enumerate(PRINTABLE):
-        visitors.ask(settled, "/tokens", {"name": payload, "user_id": 1, "models": [payload]})
+        visitors.ask(spoilt, "/tokens", {"name": payload, "user_id": 1, "models": [payload]})
         if number % 4 == 0:
-            visitors.ask(settled, "/users", {"name": f"{payload}{number}", "group": payload})
-            visitors.ask(settled, "/codes", {"quota": 1, "name": payload})
-    visitors.keep(settled, poisoned_entries())
-    return settled
+            visitors.ask(spoilt, "/users", {"name": f"{payload}{number}", "group": payload})
+            visitors.ask(spoilt, "/codes", {"quota": 1, "name": payload})
+    visitors.keep(spoilt, poisoned_entries())
+    return spoilt
 
 
 def poisoned_entries():

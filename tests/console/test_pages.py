@@ -6,18 +6,15 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from visitors import PAGES, PHONE, SETTLED, WIDE, enter, go
+from visitors import PAGES, PHONE, SETTLED, WIDE, enter, go, picture
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-PICTURES = HERE / "pictures"
+ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 LOOKS = [("en", "light", WIDE), ("zh", "dark", WIDE), ("zh", "light", PHONE), ("en", "dark", PHONE)]
-DOCUMENTED = {"overview", "channels", "logs", "playground"}
-"""Pages whose wide English picture is in the documentation."""
-
 FIRST_LOAD_BYTES = 300_000
 TEXTS = json.loads((ROOT / "console" / "src" / "locales" / "en.json").read_text("utf-8"))
+
+
 def axe(page):
     """Return what keeps people from using a page: serious and critical findings, each with where it is."""
     if not page.evaluate("typeof axe === 'object'"):
@@ -43,18 +40,13 @@ def faults(page, language):
     return found
 
 
-def picture(page, name):
-    PICTURES.mkdir(exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
-
-
 @pytest.mark.parametrize(("language", "theme", "size"), LOOKS)
 def test_every_page_is_whole_in_every_look(visit, settled, language, theme, size):
     page = enter(visit, settled, language, theme, size)
     found = {}
     for name, path in PAGES.items():
         go(page, path)
-        picture(page, f"{name}-{language}-{theme}-{size['width']}")
+        picture(page, f"{name}-{language}-{theme}-{size['width']}", full_page=True)
         wrong = faults(page, language) + (axe(page) if language == "en" else [])
         if wrong:
             found[name] = wrong
@@ -85,7 +77,7 @@ def test_every_dialog_is_accessible_and_escape_closes_it(visit, settled, theme):
         dialog = page.get_by_role("dialog")
         expect(dialog).to_be_visible()
         expect(dialog.locator("[data-loading]"), name).to_have_count(0)
-        page.screenshot(path=PICTURES / f"dialog-{name}-{theme}.png")
+        picture(page, f"dialog-{name}-{theme}")
         if wrong := axe(page) + faults(page, "en"):
             found[name] = wrong
         page.keyboard.press("Escape")

@@ -3,7 +3,7 @@
 import re
 
 from playwright.sync_api import expect
-from visitors import enter, go
+from visitors import enter, go, picture
 
 USERS_PAGES = ["Overview", "Tokens", "Call log", "Playground"]
 
@@ -70,7 +70,9 @@ def test_the_tail_shows_a_request_as_it_ends(visit, settled):
     page = enter(visit, settled)
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     settled.chat("sk-nobody's", "a model of the tail")
-    expect(page.locator("li", has_text="a model of the tail").or_(page.locator("li", has_text="401")).first).to_be_visible()
+    expect(
+        page.locator("li", has_text="a model of the tail").or_(page.locator("li", has_text="401")).first
+    ).to_be_visible()
 
 
 def test_two_models_answer_side_by_side_and_reasoning_is_shown(visit, settled):
@@ -86,3 +88,4 @@ def test_two_models_answer_side_by_side_and_reasoning_is_shown(visit, settled):
     answers = page.get_by_text("You said: hello")
     expect(answers).to_have_count(2)
     expect(page.get_by_text("Reasoning", exact=True)).to_be_visible()
+    picture(page, "playground")

@@ -11,7 +11,7 @@ MADE = tuple(
     f"{area}."
     for area in (
         "error", "status", "health", "rest", "mode", "price", "usage", "source", "role", "event", "plugin",
-        "outcome", "credit", "theme", "log", "set",
+        "outcome", "credit", "theme", "log", "move", "set",
     )
 )  # fmt: skip
 """Areas whose keys are put together at run time."""
