@@ -75,8 +75,8 @@ setup: $(VENV)/.dev
 system:
 	@missing=; export PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')"; \
 	for pair in curl:curl strace:strace mariadbd:mariadb-server initdb:postgresql \
-	  chromium:chromium; do \
-	  command -v "$${pair%:*}" >/dev/null || missing="$$missing $${pair#*:}"; done; \
+	  chromium:chromium+fonts-noto-cjk; do \
+	  command -v "$${pair%:*}" >/dev/null || missing="$$missing $$(echo $${pair#*:} | tr + " ")"; done; \
 	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } \
 	  || echo "not installed, so some tests are skipped:$$missing"

@@ -1,4 +1,4 @@
-"""Who looks at the console in tests, and a gateway worth looking at: people, things, and a month behind it."""
+"""Who looks at the console in tests, and a gateway worth looking at: people, things, a month behind it."""
 
 import asyncio
 import json
@@ -24,13 +24,14 @@ PAGES = {
     "overview": "/", "channels": "/channels", "models": "/models", "tokens": "/tokens", "users": "/users",
     "groups": "/users?tab=groups", "limits": "/users?tab=limits", "codes": "/codes", "logs": "/logs",
     "playground": "/playground", "events": "/settings?tab=events", "audit": "/settings?tab=audit",
-    "plugins": "/settings?tab=plugins", "options": "/settings?tab=options", "moving": "/settings?tab=moving", "about": "/settings?tab=about",
+    "plugins": "/settings?tab=plugins", "options": "/settings?tab=options", "moving": "/settings?tab=moving",
+    "about": "/settings?tab=about",
     "account": "/account", "start": "/start",
 }  # fmt: skip
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 SETTLED = """() => document.querySelector('main h1, main [role=tab]')
-    && !document.querySelector('main [data-loading]') && !document.querySelector('main > [role=status]')"""
+    && !document.querySelector('main [data-loading]')"""
 
 
 class Visitor:
@@ -128,7 +129,7 @@ def past_of(serving, number=700):
 
 
 def keep(serving, entries):
-    """Write entries into the log of a gateway that runs. In a thread: Playwright's own loop runs in this one."""
+    """Write entries into a running gateway's log; in a thread, as Playwright's loop runs in this one."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, _keep(serving.out.parent / "data", entries)).result()
 
@@ -153,7 +154,8 @@ def past(rng, now_ms, serial):
     tries = (Try(channel_id, "rate", 120), Try(channel_id, "ok", 900)) if rng.random() < 0.1 else ()
     return Entry(
         f"{at_ms:012x}{serial:012x}", at_ms, user_id, rng.choice([2, 3, 4]), "default", channel_id,
-        "chat/completions", model, model, True, 502 if failed else 200, counts, "provider", cost, cost, "table",
+        "chat/completions", model, model, True, 502 if failed else 200, counts, "provider", cost, cost,
+        "table",
         None if failed else first_ms, first_ms + rng.randint(50, 6000), 2 if tries else 1, "203.0.113.7",
         "upstream_error" if failed else "", "the provider answered 500" if failed else "",
         charges=(Charge(f"user:{user_id}", cost),), tries=tries,
@@ -163,7 +165,7 @@ def past(rng, now_ms, serial):
 def go(page, path):
     """Go to a page as a link does, and wait until all of it is there."""
     page.evaluate(
-        "to => { history.pushState(null, '', '/console' + to); dispatchEvent(new PopStateEvent('popstate')) }",
+        "to => { history.pushState(null, '', `/console${to}`); dispatchEvent(new Event('popstate')) }",
         path,
     )
     page.wait_for_function(SETTLED)

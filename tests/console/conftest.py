@@ -58,8 +58,9 @@ def fresh(tmp_path):
 def settled_in(folder):
     """A gateway with channels that fare well and badly, people, tokens, and a month behind it."""
     serving = processes.start(
-        folder, "settled", CANALGATE_SETUP_SECRET=visitors.SECRET, CANALGATE_ADMIN_KEY=visitors.KEY
-    )
+        folder, "settled", CANALGATE_SETUP_SECRET=visitors.SECRET, CANALGATE_ADMIN_KEY=visitors.KEY,
+        CANALGATE_ROUTING__RETRY_PAUSE_S="0.01",
+    )  # fmt: skip
     try:
         visitors.settle(serving)
         visitors.past_of(serving)

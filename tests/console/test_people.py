@@ -40,7 +40,7 @@ def test_a_channel_is_changed_in_place_and_in_the_drawer(visit, settled):
     page.get_by_role("spinbutton", name="Weight: DeepSeek").fill("7")
     page.keyboard.press("Tab")
     page.get_by_role("switch", name=re.compile("DeepSeek")).click()
-    expect(page.get_by_role("cell", name="Off")).to_be_visible()
+    expect(page.get_by_role("cell", name="Off", exact=True)).to_be_visible()
     page.get_by_role("switch", name=re.compile("DeepSeek")).click()
     page.get_by_role("button", name="DeepSeek", exact=True).click()
     drawer = page.get_by_role("dialog")
