@@ -57,12 +57,12 @@ DIALOGS = {
     "channel": ("/channels", "button", "Demo Frankfurt"),
     "channel-new": ("/channels", "button", "New channel"),
     "channel-test": ("/channels", "button", "Test channels"),
-    "model": ("/models?search=gpt-4o-mini", "button", "Open"),
+    "model": ("/models?search=demo", "button", "Open"),
     "token": ("/tokens", "button", "New token"),
     "user": ("/users?search=anna", "button", "Edit"),
     "limit": ("/users?tab=limits", "button", "New limit"),
     "codes": ("/codes", "button", "New codes"),
-    "request": ("/logs?model=gpt-4o", "link", re.compile(r"\d:\d\d:\d\d")),
+    "request": ("/logs?model=gpt-4o-mini&failed=false", "link", re.compile(r"\d:\d\d:\d\d")),
     "delete": ("/tokens?search=website", "button", "Delete"),
 }
 
