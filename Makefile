@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run console pictures test lint types guards table bench bench-peers bench-count bench-log bench-system prove setup system clean
+.PHONY: run console pictures test lint types guards table bench bench-peers bench-count bench-log bench-overload bench-system prove setup system \
+  binary selftest release lock clean
 
 run: $(VENV)/.run console
 	$(BIN)/canalgate serve
@@ -56,6 +57,10 @@ bench-count: setup
 bench-log: setup
 	$(BIN)/python bench/log.py $(LOG)
 
+# Five times the load that can be served; needs wrk.
+bench-overload: setup
+	$(BIN)/python bench/overload.py
+
 # The long forms of proofs: a hundred kills, fifty successors, a thousand losses of power, ten thousand programs, a
 # thousand clients that leave.
 prove: setup system
@@ -92,5 +97,27 @@ $(VENV)/.dev: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ $(VENV)/.run
 
+# One file that needs no Python: dist/canalgate, frozen from an installed wheel and from pinned packages.
+binary:
+	$(PYTHON) release/build.py binary
+
+# What the binary can do, tried in an empty folder.
+selftest:
+	$(PYTHON) release/selftest dist/canalgate
+
+# Everything that is released, in dist/. The same commit, Python and system give the same bytes.
+release:
+	$(PYTHON) release/build.py all
+	$(PYTHON) release/selftest dist/canalgate
+
+# Pin the packages that the binary holds, and the tools that make it, by their hashes: after a change of setup.cfg.
+LOCK := .cache/release/lock/bin/uv pip compile --quiet --universal --upgrade --python-version 3.11 --generate-hashes \
+  --no-annotate --no-header --no-emit-find-links
+lock:
+	$(PYTHON) -m venv .cache/release/lock && .cache/release/lock/bin/pip install --quiet uv
+	$(LOCK) --extra litellm --extra mysql --extra postgres --extra prometheus --extra tokens setup.cfg \
+	  --output-file release/requirements.lock
+	$(LOCK) release/tools.in --output-file release/tools.lock
+
 clean:
-	rm -rf $(VENV) console/node_modules proxy/static .cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	rm -rf $(VENV) console/node_modules proxy/static .cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import ClassVar, get_args
 from urllib.parse import urljoin, urlsplit
 
@@ -112,8 +112,11 @@ class OpenAIAdapter(Adapter):
 
     def option(self, channel: Channel, option: Option) -> str:
         """A channel's value of an option, or the default this adapter has for it."""
-        own = next((one for one in self.options if one.name == option.name), option)
-        return channel.options.get(option.name) or own.default
+        return channel.options.get(option.name) or self._defaults.get(option.name, option.default)
+
+    @cached_property
+    def _defaults(self) -> dict[str, str]:
+        return {option.name: option.default for option in self.options}
 
     def sign(self, credential: Credential) -> Mapping[str, str]:
         """Header fields that sign a request."""
@@ -155,7 +158,8 @@ class OpenAIAdapter(Adapter):
 
     def reply(self, call: Call, response: UpstreamResponse) -> Reply:
         body = response.body
-        looked_at = len(body) if self._tidies(call) else 512
+        tidies = self._tidies(call)
+        looked_at = len(body) if tidies else 512
         if _ERROR_HINT.search(body, 0, looked_at) or body.find(b'"base_resp"', -512) >= 0:
             self._raise_failure(call, body, response.headers)
         content_type = response.headers.get("content-type", "application/json")
@@ -166,7 +170,7 @@ class OpenAIAdapter(Adapter):
             raise UpstreamError(ErrorKind.FAULT, "the provider's answer is empty")
         usage = last_usage(body[-8192:]) or last_usage(body)
         is_stream = call.stream and body.lstrip(b"\xef\xbb\xbf \r\n").startswith((b"data:", b"event:", b":"))
-        if self._tidies(call):
+        if tidies:
             if is_stream:
                 translator = self._tidy_stream(call, response.headers)
                 body = translator.feed(body) + translator.close()

@@ -17,9 +17,10 @@ import orjson
 from ..plugins import Caller, Usage, UsageRecord
 from ..plugins.hooks import Hooks
 from .auth import Principal
+from .errors import OVERLOADED
 from .ledger.entry import Try
 from .logs import Lines
-from .snapshot import UsableChannel
+from .routing.snapshot import UsableChannel
 from .tasks import Owner
 from .watchers import Watchers
 
@@ -147,7 +148,11 @@ class AccessLog:
 
     async def _flush(self) -> None:
         records, self._waiting = self._waiting, []
-        lines = [record for record in records if _log.isEnabledFor(_level(record))]
+        lines = [
+            record for record in records if _log.isEnabledFor(_level(record)) and not _is_one_of_many(record)
+        ]
+        if refused := sum(map(_is_one_of_many, records)):
+            _log.warning("requests refused under load count=%d", refused)
         if lines:
             _log.log(max(map(_level, lines)), _Requests(lines))
         self.watchers.tell(records)
@@ -179,6 +184,11 @@ class _Requests(Lines):
         return f"{_second(int(at))},{int(at % 1 * 1000):03d}"
 
 
+def _is_one_of_many(record: Record) -> bool:
+    """Whether a request was sent away under load: thousands of these are told in one line."""
+    return record.error_type == OVERLOADED
+
+
 def _level(record: Record) -> int:
     return logging.WARNING if record.status >= 500 else logging.INFO
 
@@ -187,9 +197,10 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _shown(value: object) -> str:
-    text = str(value)
-    return repr(text) if " " in text or not text.isprintable() else text
+def _shown(value: object) -> object:
+    if type(value) is str and (" " in value or not value.isprintable()):
+        return repr(value)
+    return value
 
 
 @lru_cache(maxsize=8)

@@ -16,8 +16,9 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from .billing.money import parse_balance, parse_quota
 from .errors import ConfigError
-from .money import parse_balance, parse_quota
+from .keys.keyring import parse
 from .other_names import Meaning, understood
 from .records import RouteMode
 
@@ -58,7 +59,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Connections to providers."""
+    """Connections to providers. `private` and `allow`: see upstream/reach.py."""
 
     connect_s: float = 10.0
     first_byte_s: float = 600.0
@@ -66,6 +67,8 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keepalive_s: float = 30.0
     max_reply_bytes: int = 64 * 1024 * 1024
     ca_file: str = ""
+    private: bool = True
+    allow: tuple[str, ...] = ()
 
 
 class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +82,14 @@ class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     eject_after: int = 5
     test_every_s: float = 0.0
     continuation: bool = False
+
+
+class Overload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much is done at a time: see gate.py."""
+
+    running: int = 5000
+    waiting: int = 1000
+    wait_s: float = 10.0
 
 
 class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,6 +176,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: Data = Data()
     upstream: Upstream = Upstream()
     routing: Routing = Routing()
+    overload: Overload = Overload()
     events: Events = Events()
     log: Log = Log()
     plugins: Plugins = Plugins()
@@ -333,6 +345,14 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _check_overload(overload: Overload) -> None:
+    for name, least in (("running", 1), ("waiting", 0)):
+        if not least <= getattr(overload, name) < 2**31:
+            raise ConfigError(f"overload.{name} = {getattr(overload, name)}: expected {least} or more")
+    if not 0 < overload.wait_s <= 3600:
+        raise ConfigError(f"overload.wait_s = {overload.wait_s}: expected a number up to 3600")
+
+
 def _check_routing(routing: Routing) -> None:
     for name, most in (("attempts", 20), ("retry_share", 10), ("retry_pause_s", 60), ("eject_after", 1000)):
         if not 0 < getattr(routing, name) <= most:
@@ -369,6 +389,7 @@ def check(config: Config) -> None:
             if not 0 < value < 2**40:
                 raise ConfigError(f"{section}.{name} = {value}: expected a number above 0")
     _check_routing(config.routing)
+    _check_overload(config.overload)
     if not 0 <= server.notice_s < server.grace_s:
         raise ConfigError(
             f"server.notice_s = {server.notice_s}: expected 0 or more, and less than server.grace_s"
@@ -380,13 +401,15 @@ def check(config: Config) -> None:
         raise ConfigError(
             f"server.early_heartbeat_s = {server.early_heartbeat_s}: without effect while heartbeat_s is 0"
         )
-    for network in server.trusted_proxies:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as exc:
-            raise ConfigError(
-                f"server.trusted_proxies: {exc}; write an address or a network like 10.0.0.0/8"
-            ) from exc
+    for name, networks in (
+        ("server.trusted_proxies", server.trusted_proxies),
+        ("upstream.allow", upstream.allow),
+    ):
+        for network in networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as exc:
+                raise ConfigError(f"{name}: {exc}; write an address or a network like 10.0.0.0/8") from exc
     if not 0 <= config.log.keep_bodies_s < 2**40:
         raise ConfigError(f"log.keep_bodies_s = {config.log.keep_bodies_s}: expected 0 (none) or more")
     if not 0 <= config.ledger.keep_days < 2**20:
@@ -407,7 +430,8 @@ def check(config: Config) -> None:
         raise ConfigError(f"upstream.ca_file = {upstream.ca_file!r}: no such file")
     if config.admin.setup_secret and len(config.admin.setup_secret) < _LEAST_SECRET:
         raise ConfigError(f"admin.setup_secret: expected at least {_LEAST_SECRET} characters")
-    if config.data.secret_key and not re.fullmatch(r"[0-9a-fA-F]{64}", config.data.secret_key):
-        raise ConfigError(
-            "data.secret_key: expected 64 hexadecimal digits; make some with `openssl rand -hex 32`"
-        )
+    if config.data.secret_key:
+        try:
+            parse(config.data.secret_key)
+        except ValueError as exc:
+            raise ConfigError(f"data.secret_key: {exc}; make some with `openssl rand -hex 32`") from None

@@ -98,6 +98,20 @@ def no_such_model(model: str) -> GatewayError:
     )
 
 
+OVERLOADED = "overloaded"
+
+
+def overloaded() -> GatewayError:
+    """Too many requests run and wait already."""
+    return GatewayError(
+        503,
+        "the gateway has too much to do; try again in a moment",
+        type="server_error",
+        code=OVERLOADED,
+        headers={"retry-after": "1"},
+    )
+
+
 def channels_rest(wait_s: float, *, are_limited: bool = False) -> GatewayError:
     """Every channel of the model has to rest, for at least so long: limited by its provider, or failing."""
     headers = {}

@@ -13,7 +13,7 @@ from aiohttp import web
 from ..plugins import Host
 from .config import Config
 from .lanes import FastLane, FullLane
-from .relay import Relay
+from .relaying.relay import Relay
 from .tasks import Owner
 
 log = logging.getLogger(__name__)
@@ -22,9 +22,11 @@ log = logging.getLogger(__name__)
 class Front:
     """The listening side. `start` opens the port; `stop` or `hand_over` ends it."""
 
-    def __init__(self, config: Config, relay: Relay, host: Host, site: web.Application) -> None:
+    def __init__(
+        self, config: Config, relay: Relay, host: Host, make_site: Callable[[], web.Application]
+    ) -> None:
         self._relay = relay
-        self._full = FullLane(config, relay, host, site)
+        self._full = FullLane(config, relay, host, make_site)
         self._fast = FastLane(config, relay, self._full)
         self._factory = self._fast if config.server.fast_lane else self._full
         self._listener: asyncio.Server | None = None

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +22,31 @@ from .. import __version__
 from ..adapters import BUILTIN
 from ..plugins import Adapter
 from ..plugins.manager import PluginManager
-from . import systemd
 from .access_log import AccessLog
-from .account_pages import AccountPages
-from .admin import aiproxy, oneapi
-from .admin.console import add_console
-from .admin.desk import Desk
-from .admin.dialects import add_dialects
-from .admin.site import make_site
 from .alarms import Alarms
-from .bill import Billing
-from .bodies import BodyLog
-from .checkups import Checkups
+from .billing.account_pages import AccountPages
+from .billing.bill import Billing
 from .config import Config
 from .credentials import Credentials
 from .errors import ConfigError
 from .front import Front
-from .handover import Handover, Successor, meet
+from .keys.vault import TOKEN_PREFIX, Vault, is_awaiting_setup, new_password, new_token_key, open_vault
 from .ledger.ledger import Ledger
 from .ledger.upkeep import Upkeep
 from .live import Live
 from .manage.tokens import make_token as make_token
 from .manage.users import ROOT_NAME as ROOT_NAME
+from .process import systemd
+from .process.handover import Handover, Successor, meet
+from .process.signals import Signals
 from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, User
-from .relay import Relay
-from .replays import Replays
-from .signals import Signals
-from .snapshot import Snapshot
+from .relaying.bodies import BodyLog
+from .relaying.checkups import Checkups
+from .relaying.relay import Relay
+from .relaying.replays import Replays
+from .routing.snapshot import Snapshot
 from .store import Store, StoreError, open_store
 from .upstream import Upstream
-from .vault import TOKEN_PREFIX, Vault, is_awaiting_setup, new_password, new_token_key, open_vault
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +166,13 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
 
 
 def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
-    """Return the pages of administrators."""
+    """Return the pages of administrators. Their modules are many, and are loaded only for who asks."""
+    from .admin import aiproxy, oneapi
+    from .admin.console import add_console
+    from .admin.desk import Desk
+    from .admin.dialects import add_dialects
+    from .admin.site import make_site
+
     site = make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
     add_dialects(site, aiproxy.ROUTES, oneapi.ROUTES)
     add_console(site)
@@ -205,9 +207,13 @@ def bind(config: Config) -> socket.socket:
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind, proto)
-        if sys.platform != "win32":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
+        try:
+            if sys.platform != "win32":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+        except OSError:
+            sock.close()
+            raise
     except OSError as exc:
         raise ConfigError(
             f"server.host = {host!r}, server.port = {port}: {exc.strerror or exc}; choose another port"
@@ -247,12 +253,12 @@ async def serve(config: Config, on_ready: Callable[[Ready], None], *, replace: b
     `on_ready` is called once the port is open. With `replace` it is the port of the gateway that runs here.
     """
     signals = Signals(config.server.grace_s)
-    async with running(config) as (parts, relay, live):
+    async with systemd.watched(), running(config) as (parts, relay, live):
         predecessor = await meet(config) if replace else None
         sock = predecessor.listener if predecessor else systemd.listener() or bind(config)
         first = await first_start(parts)
         await live.catch_up()
-        front = Front(config, relay, parts.host, site_of(parts, relay, live))
+        front = Front(config, relay, parts.host, partial(site_of, parts, relay, live))
         await front.start(sock)
         signals.limit = front.limit
         _tune_memory()

@@ -22,13 +22,13 @@ from ..plugins import Adapter
 from .auth import Principal, split_pin
 from .config import Prices
 from .errors import database_away, unauthorized
-from .health import Health
+from .keys.vault import TOKEN_PREFIX, Vault
 from .prices.book import PriceBook, make_book
 from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
-from .snapshot import EMPTY, Settings, Snapshot, build, demo_channel
+from .routing.health import Health
+from .routing.snapshot import EMPTY, Settings, Snapshot, build, demo_channel
 from .store import DatabaseError, Store, StoreError, Unavailable
 from .tasks import Owner
-from .vault import TOKEN_PREFIX, Vault
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ _HEARTBEAT_S = 5.0
 _MAX_KNOWN = 50_000
 ADMIN_KEY_NAME = "admin key"
 """Of whoever has the admin key: in the audit trail, and of the user and token its requests are booked on."""
-_NO_KEY = "\0admin key"
+NO_KEY = "\0admin key"
 
 
 class Live:
@@ -130,7 +130,7 @@ class Live:
         if key_hash == self._admin_hash:
             found = await administrator(self._store, self._vault)
         else:
-            row = await self._store.token_by_hash(key_hash)
+            row = await self._store.token_by_key(key)
             found = Principal(*row) if row is not None else None
         known[key_hash] = found
         return found
@@ -198,7 +198,7 @@ async def administrator(store: Store, vault: Vault) -> Principal | None:
     without limits whatever the root user has. The token has the hash of a text that no header can carry: it
     is good for nothing by itself, whatever the admin key was or will be.
     """
-    key_hash = vault.token_hash(_NO_KEY)
+    key_hash = vault.token_hash(NO_KEY)
     row = await store.token_by_hash(key_hash)
     if row is None:
         owner = await _owner_of_admin_key(store)

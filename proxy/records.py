@@ -42,7 +42,7 @@ class Token:
 
     `expires_at` is unix seconds, None for never. Empty `models` or `subnets` mean any.
     `hint` is the end of the key, for people to tell tokens apart. `limited`: it may spend no more than the
-    balance of the account `token:ID`, whatever its user has.
+    balance of the account `token:ID`, whatever its user has. Under load a higher `priority` comes first.
     """
 
     id: int
@@ -56,6 +56,7 @@ class Token:
     models: tuple[str, ...] = ()
     subnets: tuple[str, ...] = ()
     limited: bool = False
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,10 +24,10 @@ import orjson
 from canalgate.proxy.config import Config, Data, Server
 from canalgate.proxy.front import Front
 from canalgate.proxy.host import Opened, bind, make_token, opened, running, site_of
+from canalgate.proxy.keys.vault import new_token_key
 from canalgate.proxy.live import Live
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, ChannelRow, Token, User
 from canalgate.proxy.store import Store
-from canalgate.proxy.vault import new_token_key
 
 fast_lane = True
 """Which lane gateways serve requests by. The fixture `lane` of tests/e2e sets it: each test runs on both."""
@@ -360,7 +361,7 @@ async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterato
         key = new_token_key()
         await parts.store.add_token(make_token(parts.vault, root, "first", key, 1))
         await live.catch_up()
-        front = Front(config, relay, parts.host, site_of(parts, relay, live))
+        front = Front(config, relay, parts.host, partial(site_of, parts, relay, live))
         sock = bind(config)
         await front.start(sock)
         try:

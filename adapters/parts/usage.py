@@ -80,6 +80,8 @@ def read_usage(usage: object) -> Usage | None:
             prompt = total - completion
     elif total and total < prompt + completion:
         read.note("total_usage")
+    if _MAIN.issuperset(usage):
+        return Usage(prompt, completion, odd=read.odd)
     asked, made = _details(usage, _PROMPT_DETAILS), _details(usage, _COMPLETION_DETAILS)
     if milliseconds or any(asked.values()) or any(made.values()) or not _CACHE.isdisjoint(usage):
         return _parted(read, usage, prompt, completion, asked, made, milliseconds)

@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import NoReturn
 
 from ... import __version__
-from ..config import load
+from ..config import Config, load
 from ..errors import ConfigError
 from ..host import load_plugins
 from ..store import DatabaseError, StoreError
 from . import (
+    backup,
+    blueprint,
     channel,
     check,
     code,
+    completion,
     conformance,
+    doctor,
     group,
     ledger,
     limit,
@@ -28,17 +32,19 @@ from . import (
     plugins,
     price,
     route,
+    secret,
     serve,
     token,
     usage,
     user,
 )
+from .overview import overview
 
-EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status: 0 done, 1 failed, 2 wrong usage."""
+    """Run a command and return its exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     # A command says in a line what is wrong; only `serve` has a log, and sets it up itself.
     logging.getLogger("canalgate").addHandler(logging.NullHandler())
     parser, commands = _parser()
@@ -51,17 +57,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not hasattr(options, "run"):
             options.parser.print_help()
             return EXIT_USAGE
-        config = load(options.config)
+        config = load(options.config) if options.needs_config else Config()
         return int(options.run(config, options) or EXIT_OK)
     except (ConfigError, StoreError, DatabaseError) as exc:
         print(f"canalgate: {exc}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Says what is wrong in one line. The first of all explains with an overview of the commands."""
+
+    def format_help(self) -> str:
+        commands = self.get_default("overview_of")
+        return super().format_help() if commands is None else overview(commands)
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
@@ -77,20 +87,16 @@ def _add_plugin_commands(given: list[str], commands: argparse._SubParsersAction[
 
 
 def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
-    parser = _Parser(
-        prog="canalgate",
-        description="One address and one key for every model provider.",
-        epilog="Start with `canalgate serve`; it prints what to do next.",
-    )
+    parser = _Parser(prog="canalgate")
     parser.add_argument("--version", action="version", version=f"canalgate {__version__}")
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="configuration (default: ./config.toml, if any)"
     )
-    parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    parser.set_defaults(parser=parser, root=parser, needs_config=True, overview_of=commands)
     for module in (
-        serve, check, channel, model, route, token, user, group, price, limit, code, log, usage, ledger,
-        moving, plugins, conformance,
+        serve, check, doctor, backup, channel, model, route, token, user, group, price, limit, code, log,
+        usage, ledger, moving, blueprint, secret, plugins, conformance, completion,
     ):  # fmt: skip
         module.add_commands(commands)
     return parser, commands

@@ -5,51 +5,57 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from collections.abc import AsyncIterator
 
 from ..config import Config
 from ..host import opened
 from ..other_names import understood
 from ..prices.book import make_book
 from ..prices.table import shipped
-from ..snapshot import build
+from ..routing.snapshot import build
 from .command import Commands
+from .output import add_json_option, show
 
 
 def add_commands(commands: Commands) -> None:
     """Add this module's command."""
     parser = commands.add_parser("check", help="check configuration, data directory, plugins and channels")
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Check everything, report every problem, fail if there is one."""
-    return asyncio.run(_check(config))
+    return asyncio.run(_check(config, options.json))
 
 
-async def _check(config: Config) -> int:
-    _say("configuration", "ok", "")
+async def _check(config: Config, as_json: bool) -> int:
+    found = []
+    async for part, state, what, problem in _parts(config):
+        found.append({"part": part, "state": state, "what": what, "problem": problem})
+        if not as_json:
+            print(f"{part:14} {state:9} {what}{': ' + problem if problem else ''}".rstrip())
+    if as_json:
+        show(found, True, "")
+    return 1 if any(one["state"] == "FAILED" for one in found) else 0
+
+
+async def _parts(config: Config) -> AsyncIterator[tuple[str, str, str, str]]:
+    yield "configuration", "ok", "", ""
     for name, meaning in understood(os.environ):
-        _say("environment", meaning.kind, " ".join([name, *meaning.settings]), meaning.what)
+        yield "environment", meaning.kind, " ".join([name, *meaning.settings]), meaning.what
     async with opened(config) as parts:
-        _say("data", "ok", str(config.data_dir))
-        _say("database", "ok", parts.store.database.place)
+        yield "data", "ok", str(config.data_dir), ""
+        yield "database", "ok", parts.store.database.place, ""
         make_book(config.prices)
-        _say("prices", "ok", config.prices.file or shipped().source)
-        failed = False
+        yield "prices", "ok", config.prices.file or shipped().source, ""
         for plugin in parts.plugins.plugins:
             state = "off" if plugin.disabled else "FAILED" if plugin.problem else "ok"
-            failed |= state == "FAILED"
-            _say("plugin", state, f"{plugin.name} ({plugin.source})", plugin.problem)
+            yield "plugin", state, f"{plugin.name} ({plugin.source})", plugin.problem
         rows = await parts.store.channels()
         problems = build(0, rows, parts.plugins.adapters).problems
         for row in rows:
             problem = problems.get(row.id, "")
-            failed |= bool(problem)
-            _say("channel", "FAILED" if problem else "ok", f"{row.id} {row.name}", problem)
+            yield "channel", "FAILED" if problem else "ok", f"{row.id} {row.name}", problem
         if not rows:
-            _say("channel", "none", "the demo channel answers" if config.demo.enabled else "")
-    return 1 if failed else 0
-
-
-def _say(part: str, state: str, what: str, problem: str = "") -> None:
-    print(f"{part:14} {state:9} {what}{': ' + problem if problem else ''}".rstrip())
+            yield "channel", "none", "the demo channel answers" if config.demo.enabled else "", ""

@@ -7,6 +7,7 @@ import argparse
 from ..host import Opened
 from ..store.audit import lasting
 from .command import Commands, on_installation
+from .output import add_json_option, show
 
 
 def add_commands(commands: Commands) -> None:
@@ -16,10 +17,14 @@ def add_commands(commands: Commands) -> None:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     verify = verbs.add_parser("verify", help="print what is wrong with any account; a gateway may be running")
+    add_json_option(verify)
     verify.set_defaults(run=on_installation(_verify))
 
 
 async def _verify(parts: Opened, options: argparse.Namespace) -> int:
     found = await lasting(parts.store)
-    print("\n".join(found) if found else "the ledger is true")
+    if options.json:
+        show([{"problem": one} for one in found], True, "")
+    else:
+        print("\n".join(found) if found else "the ledger is true")
     return 1 if found else 0

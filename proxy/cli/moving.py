@@ -12,12 +12,13 @@ from typing import Any
 import orjson
 
 from ..host import Opened
-from ..importers import KINDS, Plan, Report, SourceError, apply, bring_logs, verify, with_source
+from ..importers import KINDS, Plan, Report, SourceError, bring_logs, with_source
+from ..importers import apply, verify
 from ..importers.history import Kind
 from .command import Commands, on_installation
 from .output import add_json_option, say_when_live, show
+from .progress import Bar
 
-_WIDTH = 30
 _NAMES = {"user": "users", "token": "tokens", "channel": "channels", "code": "codes", "price": "prices",
           "group": "group ratios"}  # fmt: skip
 
@@ -43,7 +44,7 @@ def add_commands(commands: Commands) -> None:
 
 
 async def _import(parts: Opened, options: argparse.Namespace) -> int:
-    place, now, bar = _asked(options.place), int(time.time()), _Bar()
+    place, now, bar = _asked(options.place), int(time.time()), Bar()
     adapters = parts.plugins.adapters
     async with with_source(options.kind, place, database=options.database, progress=bar) as (plan, source):
         if options.verify:
@@ -133,26 +134,3 @@ def _asked(place: str) -> str:
     if place != "-":
         return place
     return getpass.getpass("database: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
-
-
-class _Bar:
-    """How far it is, in one line of a terminal; nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self._is_shown = sys.stderr.isatty()
-        self._last = ""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if not self._is_shown or not total:
-            return
-        full = _WIDTH * min(done, total) // total
-        line = f"\r{what:<12} [{'#' * full}{' ' * (_WIDTH - full)}] {done}/{total}"
-        if line != self._last:
-            print(line.ljust(len(self._last)), end="", file=sys.stderr, flush=True)
-            self._last = line
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._last:
-            print("\r" + " " * len(self._last), end="\r", file=sys.stderr, flush=True)
-            self._last = ""

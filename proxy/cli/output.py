@@ -36,18 +36,23 @@ def show(rows: Sequence[dict[str, Any]], as_json: bool, empty: str) -> None:
 
 async def say_when_live(store: Store, done: str) -> None:
     """Wait until every running gateway has taken the change, then say what was done and that it is live."""
+    if not await store.instance_generations(int(time.time())):
+        print(f"{done}; no gateway is running on this data directory")
+    elif await are_live(store):
+        print(f"{done}; live")
+    else:
+        print(f"{done}; a running gateway has not taken it yet")
+
+
+async def are_live(store: Store) -> bool:
+    """Wait a little until every running gateway has taken the latest change; says whether they have."""
     generation = await store.generation()
     end = time.monotonic() + _LIVE_WITHIN_S
     loaded = await store.instance_generations(int(time.time()))
     while loaded and min(loaded) < generation and time.monotonic() < end:
         await asyncio.sleep(0.02)
         loaded = await store.instance_generations(int(time.time()))
-    if not loaded:
-        print(f"{done}; no gateway is running on this data directory")
-    elif min(loaded) < generation:
-        print(f"{done}; a running gateway has not taken it yet")
-    else:
-        print(f"{done}; live")
+    return not loaded or min(loaded) >= generation
 
 
 def _cell(value: object) -> str:

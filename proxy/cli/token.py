@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..host import ROOT_NAME, Opened
+from ..keys.vault import TOKEN_PREFIX
 from ..manage.tokens import create
 from ..records import DISABLED, ENABLED
 from ..store import StoreError
 from ..store.rows import token_account
-from ..vault import TOKEN_PREFIX
 from .amounts import ACTOR, balance, date, expiry, standing
 from .command import Commands, names, on_installation, row_id
 from .output import add_json_option, say_when_live, show
@@ -35,6 +35,7 @@ def add_commands(commands: Commands) -> None:
     create.add_argument(
         "--quota", type=balance, metavar="10usd", help="what it may spend of its user's (default: unlimited)"
     )
+    create.add_argument("--priority", type=int, default=0, help="higher goes first under load (default 0)")
     create.set_defaults(run=on_installation(_create))
 
     listing = verbs.add_parser("list", help="list tokens")
@@ -64,6 +65,7 @@ async def _create(parts: Opened, options: argparse.Namespace) -> None:
     given: dict[str, Any] = {
         "name": options.name, "expires_at": expiry(options.expires, now),
         "models": names(options.models), "subnets": names(options.subnets),
+        "priority": options.priority,
     }  # fmt: skip
     token, key = await create(
         parts.store, parts.vault, user, lambda token: replace(token, **given), options.quota, now

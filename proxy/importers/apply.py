@@ -14,15 +14,15 @@ from typing import TypeVar
 import msgspec
 
 from ...plugins import Adapter
-from ..money import show_quota, show_ratio
+from ..billing.money import show_quota, show_ratio
+from ..billing.pricing import Price
+from ..keys.vault import Vault
 from ..prices.amounts import show_price
-from ..pricing import Price
 from ..records import ChannelRow
 from ..store.codes import code_hash, columns
 from ..store.imports import Bringing, Known
 from ..store.store import Store
-from ..vault import Vault
-from .plan import Plan, PlannedChannel, PlannedCode, PlannedToken, PlannedUser, Progress, quiet
+from .plan import UNLIMITED, Plan, PlannedChannel, PlannedCode, PlannedToken, PlannedUser, Progress, quiet
 from .report import Fate, Item, Report
 from .review import review
 
@@ -193,7 +193,10 @@ class _Work:
         if isinstance(thing, PlannedToken):
             owner, hashed = self._owners[thing.user], self._hashes[thing.source_id]
             token = replace(thing.row, id=number, user_id=owner, key_hash=hashed)
-            return await bringing.token(token, thing.balance, thing.used, thing.limit)
+            new = await bringing.token(token, thing.balance, thing.used)
+            if thing.limit != UNLIMITED:
+                await bringing.set_limit(f"token:{new}", thing.limit)
+            return new
         if isinstance(thing, PlannedChannel):
             return await bringing.channel(replace(thing.row, id=number))
         return await bringing.code(number, columns(thing.row, thing.text))

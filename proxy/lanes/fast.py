@@ -19,18 +19,19 @@ from typing import cast
 
 import httptools
 
-from ..answer import Answer
-from ..asked import is_form
 from ..auth import client_address
 from ..config import Config
-from ..endpoints import FORMS, Route, match
 from ..errors import GatewayError
-from ..exchange import Exchange
-from ..handover import MOST_AT_ONCE
-from ..inbound import Inbound, new_request_id, stalled
-from ..rejoin import Rejoin
-from ..relay import Relay
+from ..process.handover import MOST_AT_ONCE
+from ..relaying.exchange import Exchange
+from ..relaying.rejoin import Rejoin
+from ..relaying.relay import Relay
 from ..tasks import Owner
+from ..wire.answer import Answer
+from ..wire.asked import is_form
+from ..wire.endpoints import FORMS, Route, match
+from ..wire.headers import field_name
+from ..wire.inbound import Inbound, new_request_id, stalled
 from .body import CollectedBody
 
 MAX_HEAD_BYTES = 8190
@@ -43,18 +44,6 @@ _SWEEP_S = 0.1
 _LINGER_S = 2.0
 _END_OF_HEAD = b"\r\n\r\n"
 _UNUSUAL = frozenset({"transfer-encoding", "expect", "upgrade", "content-encoding", "trailer", "te"})
-
-
-_names: dict[bytes, str] = {}
-_MOST_NAMES = 500
-
-
-def _name(name: bytes) -> str:
-    """Return a header field's name in lower case, and remember how it was spelt."""
-    lower = name.decode("latin-1").lower()
-    if len(_names) < _MOST_NAMES and len(name) < 64:
-        _names[name] = lower
-    return lower
 
 
 class FastLane:
@@ -216,10 +205,10 @@ class FastConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser."""
-        key = _names.get(name) or _name(name)
-        if key in self._fields:
+        key, fields = field_name(name), self._fields
+        if key in fields:
             self._is_doubled = True
-        self._fields[key] = value.decode("latin-1")
+        fields[key] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Called by the parser, which forgets a message without a body before `feed_data` returns."""

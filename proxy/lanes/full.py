@@ -12,7 +12,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from aiohttp import web
@@ -20,15 +20,15 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from ...plugins import Host
 from ..access_log import Record
-from ..answer import Answer
 from ..auth import client_address
 from ..config import Config
-from ..endpoints import is_ours, is_page_of_admins, match
 from ..errors import GatewayError, internal
-from ..exchange import Exchange
-from ..inbound import BodyReader, Inbound, new_request_id, stalled
-from ..rejoin import Rejoin
-from ..relay import Relay
+from ..relaying.exchange import Exchange
+from ..relaying.rejoin import Rejoin
+from ..relaying.relay import Relay
+from ..wire.answer import Answer
+from ..wire.endpoints import is_ours, is_page_of_admins, match
+from ..wire.inbound import BodyReader, Inbound, new_request_id, stalled
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,13 @@ _CUT_S = 0.01
 class FullLane:
     """Makes the protocol of a connection that aiohttp serves, and stops them all."""
 
-    def __init__(self, config: Config, relay: Relay, host: Host, site: web.Application) -> None:
+    def __init__(
+        self, config: Config, relay: Relay, host: Host, make_site: Callable[[], web.Application]
+    ) -> None:
         self._config = config
-        self._site = site
+        self._make_site = make_site
+        self._site: web.Application | None = None
+        self._making = asyncio.Lock()
         self._pages = web.Application()
         relay.hooks.register_routes(self._pages.router, host)
         _warn_of_hidden(self._pages)
@@ -64,10 +68,9 @@ class FullLane:
         return self._server()
 
     async def start(self) -> None:
-        """Make the pages of administrators and of plugins ready."""
-        for pages in (self._site, self._pages):
-            pages.freeze()
-            await pages.startup()
+        """Make the pages of plugins ready."""
+        self._pages.freeze()
+        await self._pages.startup()
 
     async def drain(self) -> None:
         """Close connections as they become idle, until none is left."""
@@ -78,7 +81,8 @@ class FullLane:
         """Cut what is left."""
         await self._server.shutdown(_CUT_S)
         for pages in (self._site, self._pages):
-            await pages.cleanup()
+            if pages is not None:
+                await pages.cleanup()
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         loop, most = asyncio.get_running_loop(), self._config.server.max_body_bytes
@@ -128,11 +132,21 @@ class FullLane:
     async def _pages_of(self, request: web.Request) -> web.Application | None:
         """Return the application that serves this path: ours, or a plugin's; None for an endpoint's."""
         if is_page_of_admins(request.path):
-            return self._site
+            return self._site or await self._made_site()
         if not self._pages.router.resources() or is_ours(request.path):
             return None
         found = await self._pages.router.resolve(request)
         return self._pages if found.http_exception is None else None
+
+    async def _made_site(self) -> web.Application:
+        """Return the pages of administrators, made off the event loop when somebody first asks for one."""
+        async with self._making:
+            if self._site is None:
+                site = await asyncio.to_thread(self._make_site)
+                site.freeze()
+                await site.startup()
+                self._site = site
+            return self._site
 
     def _exchange(
         self, request: web.BaseRequest, answer: Answer, received_at: float

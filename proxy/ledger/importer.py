@@ -119,8 +119,9 @@ def _sums(entries: Sequence[Entry]) -> dict[str, tuple[int, int]]:
     for entry in entries:
         if not entry.cost:
             continue
-        limited = {charge.account: charge.amount for charge in entry.charges}
-        leased.update(limited)
+        limited = {charge.account for charge in entry.charges}
+        for charge in entry.charges:
+            leased[charge.account] += charge.amount
         for name in (f"user:{entry.user_id}", f"token:{entry.token_id}"):
             if name not in limited:
                 other[name] += entry.cost

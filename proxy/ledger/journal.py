@@ -149,6 +149,15 @@ def dead_journals(folder: Path) -> Iterator[DeadJournal]:
                 yield DeadJournal(path, lock)
 
 
+def is_in_use(folder: Path) -> bool:
+    """Say whether a gateway that lives has a journal in a folder."""
+    names = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+    for journal in dead_journals(folder):
+        names.discard(journal.owner)
+        journal.close(remove=False)
+    return any(not name.startswith(_UNBORN) for name in names)
+
+
 def _lock(folder: Path) -> int | None:
     """Lock a journal for as long as this process lives; None if another has it, or has just removed it."""
     try:

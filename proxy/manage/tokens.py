@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
+from ..keys.vault import TOKEN_PREFIX, Vault, new_token_key
 from ..records import DISABLED, ENABLED, Token, User
 from ..store import Store
-from ..vault import TOKEN_PREFIX, Vault, new_token_key
 from .edits import edited
 from .refused import Refused
 from .words import checked_name, checked_names
+
+_MOST_PRIORITY = 1000
 
 Change = Callable[[Token], Token]
 
@@ -48,6 +50,8 @@ def checked(token: Token) -> Token:
     """Return a token as it is kept. Raises Refused naming what is wrong."""
     if token.status not in (ENABLED, DISABLED):
         raise Refused("status", f"expected {ENABLED} or {DISABLED}")
+    if abs(token.priority) > _MOST_PRIORITY:
+        raise Refused("priority", f"expected -{_MOST_PRIORITY} to {_MOST_PRIORITY}")
     return replace(
         token,
         name=checked_name("name", token.name),

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..vault import Vault
+from ..errors import ConfigError
+from ..keys.vault import Vault
 from .database import Database
 from .request_rows import split_id
 from .upsert import insert
@@ -55,7 +56,12 @@ class Bodies:
             "SELECT sealed FROM request_bodies WHERE at_ms = :at_ms AND tail = :tail",
             {"at_ms": key[0], "tail": key[1]},
         )
-        return _decode(self._vault.open(row["sealed"], _SEALED)) if row else None
+        if row is None:
+            return None
+        try:
+            return _decode(self._vault.open(row["sealed"], _SEALED))
+        except ConfigError:  # of a key that was forgotten since
+            return None
 
     async def drop_before(self, at_ms: int) -> None:
         """Forget the bodies of requests that came before a time, and the oldest where there are too many."""

@@ -13,6 +13,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 Values = Mapping[str, Any]
+Rows = Sequence[Values | tuple[Any, ...]]
+"""Values of several runs of a statement; a tuple has them in the order of the statement's parameters."""
+
 Row = Mapping[str, Any]
 """A row's values by column."""
 
@@ -41,6 +44,8 @@ class Dialect(ABC):
     name: str
     tables: str
     """A query of the names of all tables, in a column `name`."""
+    clock: str
+    """A query of the server's time, unix seconds, in a column `seconds`."""
     table_options = ""
     """What follows the columns in a CREATE TABLE; migrations need not write it."""
 
@@ -76,7 +81,7 @@ class Transaction(ABC):
         """Run a statement; returns how many rows it found (changed or already so)."""
 
     @abstractmethod
-    async def many(self, sql: str, rows: Sequence[Values]) -> None:
+    async def many(self, sql: str, rows: Rows) -> None:
         """Run a statement once for each of these, in one go."""
 
     @abstractmethod
@@ -108,6 +113,11 @@ class Database(ABC):
         """Return the first row of a query outside any transaction."""
         rows = await self.all(sql, values)
         return rows[0] if rows else None
+
+    async def clock(self) -> int:
+        """Return the server's time, in unix seconds."""
+        rows = await self.all(self.dialect.clock)
+        return int(rows[0]["seconds"])
 
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:

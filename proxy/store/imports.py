@@ -6,21 +6,18 @@ importers/): where one of them has become wrong meanwhile, the whole transaction
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import msgspec
-import orjson
 
+from ..billing.pricing import Price
 from ..ledger.entry import Entry
-from ..limits import Limit
-from ..pricing import Price
-from ..records import ChannelRow, Token, User
 from .changes import StoreError, bump
-from .database import Clash, Database, Row, Transaction, Values
+from .database import Clash, Database, Row, Transaction
 from .requests import Requests
 from .upsert import insert
+from .writing import ChannelValues, Writing
 
 Known = Mapping[tuple[str, str], int]
 """Our number by what a thing is and its number at the source."""
@@ -31,9 +28,7 @@ _AT = "source = :source AND what = 'logs' AND source_id = 'last'"
 class Imports:
     """What was brought into a database. `channel_values` seals a channel's secrets into its columns."""
 
-    def __init__(
-        self, database: Database, channel_values: Callable[[ChannelRow], dict[str, Any]], requests: Requests
-    ) -> None:
+    def __init__(self, database: Database, channel_values: ChannelValues, requests: Requests) -> None:
         self._database = database
         self._channel_values = channel_values
         self._requests = requests
@@ -87,61 +82,30 @@ class Imports:
         return await transaction.one(f"SELECT our_id FROM imports WHERE {_AT}", {"source": source})
 
 
-class Bringing:
+class Bringing(Writing):
     """The transaction that brings users, tokens, channels, codes and prices."""
 
     def __init__(
         self,
         database: Database,
         transaction: Transaction,
-        channel_values: Callable[[ChannelRow], dict[str, Any]],
+        channel_values: ChannelValues,
         source: str,
         now: int,
     ) -> None:
-        self._dialect = database.dialect
-        self._transaction = transaction
-        self._channel_values = channel_values
+        super().__init__(database, transaction, channel_values)
         self._source, self._now = source, now
         self._notes: list[dict[str, object]] = []
-        self._accounts: list[dict[str, object]] = []
 
     async def free(self, table: str, ids: Sequence[int]) -> set[int]:
         """Return which of these numbers no row of a table has."""
-        taken = {int(row["id"]) for row in await self._transaction.all(f"SELECT id FROM {table}")}
+        taken = {int(row["id"]) for row in await self.transaction.all(f"SELECT id FROM {table}")}
         return {number for number in ids if 0 < number < 2**62} - taken
 
     async def count_on(self, table: str) -> None:
         """Let numbers that are given from here on be none that rows have come with."""
         if sql := self._dialect.after_ids(table):
-            await self._transaction.all(sql)
-
-    async def user(self, user: User, balance: int | None, used: int) -> int:
-        """Add a user; the number 0 is replaced by a new one."""
-        values = {
-            "name": user.name, "role": user.role, "user_group": user.group, "status": user.status,
-            "created_at": user.created_at, "password_hash": user.password_hash,
-        }  # fmt: skip
-        new = await self._insert("users", user.id, values)
-        self._account(f"user:{new}", balance, used)
-        return new
-
-    async def token(self, token: Token, balance: int | None, used: int, limit: Limit) -> int:
-        """Add a token; the number 0 is replaced by a new one."""
-        values = {
-            "user_id": token.user_id, "name": token.name, "key_hash": token.key_hash, "hint": token.hint,
-            "status": token.status, "created_at": token.created_at, "expires_at": token.expires_at,
-            "models": orjson.dumps(token.models).decode(), "subnets": orjson.dumps(token.subnets).decode(),
-        }  # fmt: skip
-        new = await self._insert("tokens", token.id, values)
-        self._account(f"token:{new}", balance, used)
-        if limit != Limit():
-            row = {"subject": f"token:{new}", **msgspec.structs.asdict(limit)}
-            await self._transaction.run(insert("limits", row), row)
-        return new
-
-    async def channel(self, channel: ChannelRow) -> int:
-        """Add a channel; the number 0 is replaced by a new one."""
-        return await self._insert("channels", channel.id, self._channel_values(channel))
+            await self.transaction.all(sql)
 
     async def code(self, number: int, columns: Mapping[str, object]) -> int:
         """Add a redemption code of these columns (`codes.columns`); the number 0 is replaced by a new one."""
@@ -150,12 +114,12 @@ class Bringing:
     async def price(self, model: str, price: Price) -> None:
         """Set a model's price."""
         row = {"model": model, "price": msgspec.json.encode(price).decode()}
-        await self._transaction.run(insert("model_prices", row), row)
+        await self.transaction.run(insert("model_prices", row), row)
 
     async def group_ratio(self, name: str, ratio: int) -> None:
         """Set what a group's prices are multiplied by, in millionths."""
         row = {"name": name, "ratio": ratio}
-        await self._transaction.run(insert("user_groups", row), row)
+        await self.transaction.run(insert("user_groups", row), row)
 
     def note(self, what: str, source_id: str, our_id: int) -> None:
         """Remember which of ours a thing has become."""
@@ -165,18 +129,6 @@ class Bringing:
 
     async def finish(self) -> None:
         """Write what was collected."""
-        if self._accounts:
-            await self._transaction.many(insert("accounts", self._accounts[0]), self._accounts)
+        await super().finish()
         if self._notes:
-            await self._transaction.many(insert("imports", self._notes[0]), self._notes)
-
-    async def _insert(self, table: str, number: int, values: Values) -> int:
-        if not number:
-            return await self._transaction.insert(insert(table, values), values)
-        row = {"id": number, **values}
-        await self._transaction.run(insert(table, row), row)
-        return number
-
-    def _account(self, name: str, balance: int | None, used: int) -> None:
-        credited = 0 if balance is None else balance + used
-        self._accounts.append({"name": name, "balance": balance, "credited": credited, "used": used})
+            await self.transaction.many(insert("imports", self._notes[0]), self._notes)

@@ -12,16 +12,7 @@ from asyncmy import converters
 from asyncmy.constants import CLIENT, FIELD_TYPE
 
 from .address import Address
-from .database import (
-    NO_VALUES,
-    AlreadyThere,
-    Clash,
-    DatabaseError,
-    Dialect,
-    Row,
-    Unavailable,
-    Values,
-)
+from .database import NO_VALUES, AlreadyThere, Clash, DatabaseError, Dialect, Row, Rows, Unavailable, Values
 from .named import formatted, in_order
 from .server import ALONE_S, Link, ServerDatabase, number
 from .upsert import insert
@@ -54,6 +45,7 @@ class MySqlDialect(Dialect):
 
     name = "mysql"
     tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
+    clock = "SELECT UNIX_TIMESTAMP() AS seconds"
     table_options = " ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
     def types(self) -> Mapping[str, str]:
@@ -101,7 +93,7 @@ class MySqlLink(Link):
             return 0
         return 1
 
-    async def many(self, sql: str, rows: Sequence[Values]) -> None:
+    async def many(self, sql: str, rows: Rows) -> None:
         text, names = formatted(sql)
         with self._asking():
             async with self._connection.cursor() as cursor:

@@ -61,9 +61,9 @@ def several(sql: str, rows: int) -> str | None:
     return sql[: row.end()] + f", {row[1]}" * (rows - 1) + sql[row.end() :] if row is not None else None
 
 
-def in_order(names: tuple[str, ...], values: Values) -> tuple[Any, ...]:
-    """Return a statement's values in the order the driver wants them."""
-    return tuple([values[name] for name in names])
+def in_order(names: tuple[str, ...], values: Values | tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a statement's values in the order the driver wants them, in which a tuple has them already."""
+    return values if isinstance(values, tuple) else tuple([values[name] for name in names])
 
 
 def _written(sql: str, place: Callable[[str], str], percent: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 import asyncpg
 
 from .address import Address
-from .database import NO_VALUES, Clash, DatabaseError, Dialect, Row, Unavailable, Values
+from .database import NO_VALUES, Clash, DatabaseError, Dialect, Row, Rows, Unavailable, Values
 from .named import in_order, numbered
 from .server import ALONE_S, Link, ServerDatabase, number
 from .upsert import on_conflict
@@ -28,6 +28,7 @@ class PostgresDialect(Dialect):
 
     name = "postgres"
     tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = current_schema()"
+    clock = "SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS BIGINT) AS seconds"
 
     def types(self) -> Mapping[str, str]:
         return {
@@ -66,7 +67,7 @@ class PostgresLink(Link):
         count = (await self._execute(sql, values)).rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
-    async def many(self, sql: str, rows: Sequence[Values]) -> None:
+    async def many(self, sql: str, rows: Rows) -> None:
         text, names = numbered(sql)
         with self._asking():
             await self._connection.executemany(text, [in_order(names, row) for row in rows])

@@ -85,42 +85,41 @@ def has_failed(entry: Entry) -> bool:
     return entry.status >= 400 or bool(entry.error_type or entry.problem)
 
 
-def values(entry: Entry) -> dict[str, object]:
-    """Return the values of an entry's columns. Raises ValueError for an id that is none."""
+def values(entry: Entry) -> tuple[Any, ...]:
+    """Return the values of COLUMNS, in their order. Raises ValueError for an id that is none."""
     key, counts = split_id(entry.request_id), entry.counts
     if key is None:
         raise ValueError(f"not a request's id: {entry.request_id[:100]!r}")
-    flags = tuple(storable(flag, _WORD) for flag in entry.flags)
+    flags = tuple([storable(flag, _WORD) for flag in entry.flags])
     details = _Details(counts, entry.group_ratio, entry.channel_ratio, flags, entry.charges, entry.tries)
-    return {
-        "at_ms": key[0],
-        "tail": key[1],
-        "user_id": entry.user_id,
-        "token_id": entry.token_id,
-        "channel_id": entry.channel_id,
-        "failed": int(has_failed(entry)),
-        "status": entry.status,
-        "streamed": int(entry.stream),
-        "prompt_tokens": counts.prompt_tokens,
-        "completion_tokens": counts.completion_tokens,
-        "cached_tokens": counts.cached_tokens,
-        "cost": entry.cost,
-        "charged": entry.charged,
-        "first_byte_ms": entry.first_byte_ms,
-        "total_ms": entry.total_ms,
-        "attempts": entry.attempts,
-        "model": storable(entry.model, _NAME),
-        "upstream_model": storable(entry.upstream_model, _NAME),
-        "user_group": storable(entry.group, _NAME),
-        "endpoint": storable(entry.endpoint, _NAME),
-        "price": storable(entry.price, _NAME),
-        "usage_source": entry.usage_source,
-        "address": storable(entry.address, _WORD),
-        "error_type": storable(entry.error_type, _WORD),
-        "answered_by": storable(entry.answered_by, _WORD),
-        "problem": storable(entry.problem, _PROBLEM),
-        "details": _encode(details).decode(),
-    }
+    return (
+        *key,
+        entry.user_id,
+        entry.token_id,
+        entry.channel_id,
+        int(has_failed(entry)),
+        entry.status,
+        int(entry.stream),
+        counts.prompt_tokens,
+        counts.completion_tokens,
+        counts.cached_tokens,
+        entry.cost,
+        entry.charged,
+        entry.first_byte_ms,
+        entry.total_ms,
+        entry.attempts,
+        storable(entry.model, _NAME),
+        storable(entry.upstream_model, _NAME),
+        storable(entry.group, _NAME),
+        storable(entry.endpoint, _NAME),
+        storable(entry.price, _NAME),
+        entry.usage_source,
+        storable(entry.address, _WORD),
+        storable(entry.error_type, _WORD),
+        storable(entry.answered_by, _WORD),
+        storable(entry.problem, _PROBLEM),
+        _encode(details).decode(),
+    )
 
 
 @lru_cache(maxsize=4096)

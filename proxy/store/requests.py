@@ -53,7 +53,7 @@ class Requests:
 
     async def prepare(self, entries: Iterable[Entry]) -> None:
         """Make the tables that `write` of these needs. Must not be called inside a transaction."""
-        await self._months.make({_month(one) for one in entries})
+        await self._months.make({month_of(one.at_ms) for one in entries})
 
     async def write(self, transaction: Transaction, entries: Sequence[Entry]) -> None:
         """Write requests as part of a transaction; `prepare` comes first. A row that is there stays as it is.
@@ -62,8 +62,8 @@ class Requests:
         raises, `prepare` before the next try looks at the tables anew.
         """
         try:
-            for month, rows in groupby(entries, _month):
-                await transaction.many(_insert(month, self._database.dialect), [values(row) for row in rows])
+            for month, rows in groupby(map(values, entries), lambda row: month_of(row[0])):
+                await transaction.many(_insert(month, self._database.dialect), list(rows))
             await rollups.add(transaction, entries)
         except DatabaseError:
             self._months.forget()
@@ -295,7 +295,3 @@ def _summed(filters: Filters) -> dict[By, int | str]:
 def _insert(month: str, dialect: Dialect) -> str:
     there = "DUPLICATE KEY UPDATE tail = tail" if dialect.name == "mysql" else "CONFLICT DO NOTHING"
     return f"{insert(table_of(month), COLUMNS)} ON {there}"
-
-
-def _month(entry: Entry) -> str:
-    return month_of(int(entry.request_id[:12], 16))

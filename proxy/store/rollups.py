@@ -9,6 +9,7 @@ once.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal
@@ -38,6 +39,8 @@ _TABLES: Mapping[str, tuple[By, ...]] = {
 _AT_ONCE = 200
 
 Key = tuple[Any, ...]
+Used = defaultdict[Key, list[Sequence[int]]]
+"""What was used, request by request or sum by sum, by what it is added up for."""
 
 
 class Total(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -75,27 +78,25 @@ async def add(transaction: Transaction, entries: Iterable[Entry]) -> None:
 
 def summed(entries: Iterable[Entry]) -> dict[Key, list[int]]:
     """Return what was used, by hour, user, token, channel and model."""
-    sums: dict[Key, list[int]] = {}
+    used: Used = defaultdict(list)
     for entry in entries:
-        at = int(entry.request_id[:12], 16) // 1000
+        hour = entry.at_ms // 3_600_000 * 3600
         model = storable(entry.model, TEXTS["model"])
-        key = (at - at % 3600, entry.user_id, entry.token_id, entry.channel_id or 0, model)
-        _add(sums, key, _used(entry))
-    return sums
+        used[hour, entry.user_id, entry.token_id, entry.channel_id or 0, model].append(_used(entry))
+    return _sums(used)
 
 
-def _used(entry: Entry) -> list[int]:
+def _used(entry: Entry) -> Sequence[int]:
     counts, first = entry.counts, entry.first_byte_ms
-    return [
-        1, int(has_failed(entry)), counts.prompt_tokens, counts.completion_tokens, counts.cached_tokens,
+    return (
+        1, has_failed(entry), counts.prompt_tokens, counts.completion_tokens, counts.cached_tokens,
         counts.cache_write_tokens, counts.reasoning_tokens, entry.cost, entry.charged,
-        int(first is not None), first or 0, entry.total_ms,
-    ]  # fmt: skip
+        first is not None, first or 0, entry.total_ms,
+    )  # fmt: skip
 
 
-def _add(sums: dict[Key, list[int]], key: Key, used: list[int]) -> None:
-    there = sums.get(key)
-    sums[key] = used if there is None else list(map(int.__add__, there, used))
+def _sums(used: Used) -> dict[Key, list[int]]:
+    return {key: list(map(sum, zip(*values, strict=True))) for key, values in used.items()}
 
 
 async def fold(database: Database) -> None:
@@ -118,7 +119,7 @@ async def _fold_some(database: Database) -> int:
         for table, sums in _by_table(taken).items():
             keys = ("span", "starts_at", *_TABLES[table])
             # In one order, so that two gateways never wait for each other in a circle.
-            rows = [dict(zip((*keys, *SUMS), (*key, *sums[key]), strict=True)) for key in sorted(sums)]
+            rows = [(*key, *sums[key]) for key in sorted(sums)]
             await transaction.many(database.dialect.upsert(table, keys, add=SUMS), rows)
     return len(found)
 
@@ -131,17 +132,18 @@ def pending(sums: str) -> Iterator[tuple[int, int]]:
 
 
 def _by_table(taken: Iterable[str]) -> dict[str, dict[Key, list[int]]]:
-    hours: dict[Key, list[int]] = {}
+    hours: Used = defaultdict(list)
     for text in taken:
         for start, user, token, channel, model, *used in msgspec.json.decode(text):
-            _add(hours, (start, user, token, channel, model), used)
-    tables: dict[str, dict[Key, list[int]]] = {table: {} for table in _TABLES}
-    for (start, user, token, channel, model), used in hours.items():
+            hours[start, user, token, channel, model].append(used)
+    by_channel: Used = defaultdict(list)
+    by_token: Used = defaultdict(list)
+    for (start, user, token, channel, model), sums in _sums(hours).items():
         for span in SPANS.values():
             at = (span, start - start % span)
-            _add(tables["usage_by_channel"], (*at, channel, model), used)
-            _add(tables["usage_by_token"], (*at, user, token, model), used)
-    return tables
+            by_channel[*at, channel, model].append(sums)
+            by_token[*at, user, token, model].append(sums)
+    return {"usage_by_channel": _sums(by_channel), "usage_by_token": _sums(by_token)}
 
 
 async def totals(

@@ -68,6 +68,7 @@ def token_of(row: Row, states: Mapping[str, State]) -> Token:
         models=texts(row["models"]),
         subnets=texts(row["subnets"]),
         limited=_is_limited(token_account(row["id"]), states),
+        priority=row["priority"],
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 import aiosqlite
@@ -17,6 +18,7 @@ from .database import (
     DatabaseError,
     Dialect,
     Row,
+    Rows,
     Transaction,
     Unavailable,
     Values,
@@ -46,6 +48,7 @@ class SqliteDialect(Dialect):
 
     name = "sqlite"
     tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    clock = "SELECT CAST(strftime('%s', 'now') AS INTEGER) AS seconds"
 
     def types(self) -> Mapping[str, str]:
         return {"id": "INTEGER PRIMARY KEY AUTOINCREMENT", "blob": "BLOB", "hash": "BLOB", "text": "TEXT"}
@@ -65,7 +68,7 @@ class SqliteTransaction(Transaction):
     async def run(self, sql: str, values: Values = NO_VALUES) -> int:
         return max(0, (await self._execute(sql, values)).rowcount)
 
-    async def many(self, sql: str, rows: Sequence[Values]) -> None:
+    async def many(self, sql: str, rows: Rows) -> None:
         # The driver lets other threads run at each statement, and then waits for its turn. Where the loop
         # is busy, that costs more than the row, so many rows are one statement.
         one, names = questioned(sql)
@@ -76,7 +79,8 @@ class SqliteTransaction(Transaction):
                 if text is None:
                     await self._connection.executemany(one, [in_order(names, row) for row in some])
                 else:
-                    await self._connection.execute(text, [row[name] for row in some for name in names])
+                    values = chain.from_iterable(in_order(names, row) for row in some)
+                    await self._connection.execute(text, tuple(values))
 
     async def insert(self, sql: str, values: Values) -> int:
         return (await self._execute(sql, values)).lastrowid or 0

@@ -6,7 +6,8 @@ generation in its own transaction, which is how running gateways learn of it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from types import MappingProxyType
@@ -14,8 +15,8 @@ from typing import Any
 
 import orjson
 
+from ..keys.vault import Vault, token_hash
 from ..records import NO_TIMES, ChannelRow, Times, Token, User
-from ..vault import Vault
 from .accounts import Accounts, open_account
 from .bodies import Bodies
 from .changes import Missing, StoreError, bump, change
@@ -24,6 +25,7 @@ from .database import Clash, Database, Row, Transaction, Values
 from .events import Events
 from .faults import Faults
 from .gifts import Invitation, give
+from .hash_keys import HashKeys
 from .imports import Imports
 from .limits import LimitRows
 from .numbers import Numbers
@@ -31,9 +33,11 @@ from .prices import Prices
 from .requests import Requests
 from .routes import Routes
 from .rows import as_json, texts, token_account, token_of, user_account, user_of
+from .sealed import CHANNEL_KEY, Sealed
 from .search import Search
 from .sessions import Sessions, close_all
 from .trail import Trail
+from .writing import Writing
 
 _ADD_CHANNEL = (
     "INSERT INTO channels"
@@ -41,7 +45,6 @@ _ADD_CHANNEL = (
     " ratio, times, secrets) VALUES (:type, :name, :base_url, :models, :mapping, :priority, :weight,"
     " :channel_groups, :status, :created_at, :ratio, :times, :secrets)"
 )
-_SEALED_CHANNEL = "channel key"
 _ALIVE_S = 15
 
 Then = Callable[[Transaction, int], Awaitable[None]]
@@ -62,6 +65,8 @@ class Store:
         self.routes = Routes(database)
         self.faults = Faults(database)
         self.events = Events(database)
+        self.sealed = Sealed(database, vault)
+        self.hash_keys = HashKeys(database, vault)
         self.search = Search(database, self.accounts)
         self.sessions = Sessions(database)
         self.trail = Trail(database)
@@ -74,6 +79,21 @@ class Store:
         """Number of the latest administrative change."""
         row = await self.database.one("SELECT generation FROM state WHERE id = 1")
         return int(row["generation"]) if row else 0
+
+    @asynccontextmanager
+    async def writing(self, generation: int) -> AsyncIterator[Writing]:
+        """Open the transaction of many changes to what was read at a generation.
+
+        Raises Moved if anything was changed since, or StoreError on a clash; then nothing is written.
+        """
+        async with self.database.transaction() as transaction:
+            await bump(transaction, generation)
+            writing = Writing(self.database, transaction, self._channel_values)
+            try:
+                yield writing
+                await writing.finish()
+            except Clash as exc:
+                raise StoreError(f"this clashes with what is there; nothing was written: {exc}") from exc
 
     async def report_instance(self, name: str, generation: int, now: int, health: str = "[]") -> None:
         """Say that a gateway runs, which generation it has loaded and how its channels fare (JSON).
@@ -201,19 +221,29 @@ class Store:
         states = await self.accounts.states([token_account(row["id"]), user_account(row["user_id"])])
         return (token_of(row, states), user_of(owner, states)) if owner else None
 
+    async def token_by_key(self, key: str) -> tuple[Token, User] | None:
+        """Find a token and its user by the key that a client holds, whichever installation made it."""
+        found = await self.token_by_hash(self._vault.token_hash(key))
+        if found is None:
+            for hash_key in await self.hash_keys.all():
+                found = found or await self.token_by_hash(token_hash(key, hash_key))
+        return found
+
     async def add_token(self, token: Token, quota: int | None = None) -> Token:
         """Add a token that may spend so much, None for as much as its user; the id is given by the store."""
         values = {
             "user_id": token.user_id, "name": token.name, "key_hash": token.key_hash, "hint": token.hint,
             "status": token.status, "created_at": token.created_at, "expires_at": token.expires_at,
             "models": as_json(token.models), "subnets": as_json(token.subnets),
+            "priority": token.priority,
         }  # fmt: skip
         new = await self._insert(
             "token",
             quota,
             "INSERT INTO tokens"
-            " (user_id, name, key_hash, hint, status, created_at, expires_at, models, subnets) VALUES"
-            " (:user_id, :name, :key_hash, :hint, :status, :created_at, :expires_at, :models, :subnets)",
+            " (user_id, name, key_hash, hint, status, created_at, expires_at, models, subnets, priority)"
+            " VALUES (:user_id, :name, :key_hash, :hint, :status, :created_at, :expires_at, :models,"
+            " :subnets, :priority)",
             values,
             "this key is in use already",
         )
@@ -232,14 +262,15 @@ class Store:
         return token_of(row, await self.accounts.states([token_account(token_id)])) if row else None
 
     async def change_token(self, token: Token, generation: int | None = None) -> None:
-        """Save a token's name, status, end, models and networks. Raises Moved: see changes.bump."""
+        """Save a token's name, status, end, models, networks and priority. Raises Moved: see changes.bump."""
         await change(
             self.database,
             "UPDATE tokens SET name = :name, status = :status, expires_at = :expires_at, models = :models,"
-            " subnets = :subnets WHERE id = :id",
+            " subnets = :subnets, priority = :priority WHERE id = :id",
             {
                 "id": token.id, "name": token.name, "status": token.status, "expires_at": token.expires_at,
                 "models": as_json(token.models), "subnets": as_json(token.subnets),
+                "priority": token.priority,
             },
             f"there is no token {token.id}",
             generation,
@@ -332,11 +363,11 @@ class Store:
             "priority": channel.priority, "weight": channel.weight, "channel_groups": as_json(channel.groups),
             "status": channel.status, "created_at": channel.created_at, "ratio": channel.ratio,
             "times": as_json({name: value for name, value in asdict(channel.times).items() if value}),
-            "secrets": self._vault.seal(secrets, _SEALED_CHANNEL),
+            "secrets": self._vault.seal(secrets, CHANNEL_KEY),
         }  # fmt: skip
 
     def _channel(self, row: Row) -> ChannelRow:
-        secrets = orjson.loads(self._vault.open(row["secrets"], _SEALED_CHANNEL))
+        secrets = orjson.loads(self._vault.open(row["secrets"], CHANNEL_KEY))
         return ChannelRow(
             id=row["id"],
             type=row["type"],

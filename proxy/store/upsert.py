@@ -11,6 +11,11 @@ def insert(table: str, columns: Iterable[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(':' + name for name in names)})"
 
 
+def update(table: str, columns: Iterable[str]) -> str:
+    """Return an UPDATE of the row `:id` whose parameters are named like the columns."""
+    return f"UPDATE {table} SET {', '.join(f'{name} = :{name}' for name in columns)} WHERE id = :id"
+
+
 def on_conflict(table: str, keys: Sequence[str], replace: Sequence[str], add: Sequence[str]) -> str:
     """Return the statement that `Dialect.upsert` promises."""
     changes = [f"{name} = excluded.{name}" for name in replace]

@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from math import inf
 from typing import NamedTuple, Protocol, cast
 
 import httptools
 
 from ...plugins import ErrorKind, UpstreamError, UpstreamResponse
 from ..records import NO_TIMES
+from ..wire.headers import field_name
 
 MAX_HEAD_BYTES = 64 * 1024
 _CRLF = b"\r\n"
-_PREFIX = 4
+_PREFIX = 5
 _LONGEST_LINE = 8
 _MOST_FRAMES = 10_000
 _size_line = re.compile(rb"([0-9A-Fa-f]{1,6})\r\n").match
@@ -27,7 +29,7 @@ _frames: dict[bytes, tuple[int, int]] = {}
 """By the first bytes of a chunk: where its data begins, and how long it is as a whole."""
 
 _NO_FRAME = (0, 0)
-_WITHOUT_LENGTH = frozenset({"content-length", "transfer-encoding"})
+_LENGTH = frozenset({"content-length", "transfer-encoding"})
 
 
 class Origin(NamedTuple):
@@ -71,8 +73,8 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_at_boundary", "_bare_bytes", "_complete", "_drained", "_fields", "_has_length", "_head_done",
         "_head_told", "_parser", "_pieces", "_receiver", "_status", "_transport", "_write_paused",
-        "active_at", "began_at", "got_body", "got_bytes", "heard", "is_ending", "origin", "paused",
-        "reusable", "times", "used",
+        "active_at", "began_at", "deadline", "got_body", "got_bytes", "heard", "is_ending", "origin",
+        "paused", "reusable", "times", "used",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -87,6 +89,7 @@ class Connection(asyncio.Protocol):
         self.used = False
         self.paused = False
         self.times = NO_TIMES
+        self.deadline = inf
         self.active_at = self.began_at = time.monotonic()
 
     def _reset(self) -> None:
@@ -186,7 +189,7 @@ class Connection(asyncio.Protocol):
             # Nearly always a provider's event is one chunk in one read, and needs no parser to be seen as
             # one. llhttp stays where it was: before the next chunk.
             start, size = _frames.get(data[:_PREFIX]) or _frame(data)
-            if size == len(data) and data[-2:] == _CRLF and data[start - 2 : start] == _CRLF:
+            if size == len(data) and data[-2:] == _CRLF:
                 receiver.on_chunks(data, data[start:-2])
                 return
             if size and size < len(data):
@@ -200,7 +203,7 @@ class Connection(asyncio.Protocol):
         while True:
             start, size = _frames.get(data[at : at + _PREFIX]) or _frame(data[at : at + _LONGEST_LINE])
             end = at + size
-            if not size or data[end - 2 : end] != _CRLF or data[at + start - 2 : at + start] != _CRLF:
+            if not size or data[end - 2 : end] != _CRLF:
                 break
             bodies.append(data[at + start : end - 2])
             at = end
@@ -272,10 +275,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_done:  # trailers
             return
-        text = name.decode("latin-1").lower()
-        self._fields[text] = value.decode("latin-1")
-        if text in _WITHOUT_LENGTH:
-            self._has_length = True
+        self._fields[field_name(name)] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         if self._complete:
@@ -285,6 +285,7 @@ class Connection(asyncio.Protocol):
             return
         self._status = status
         self._head_done = True
+        self._has_length = not _LENGTH.isdisjoint(self._fields)
         self.reusable = self.reusable and self._parser.should_keep_alive() and self._ends_by_itself()
 
     def on_body(self, data: bytes) -> None:
@@ -303,7 +304,6 @@ class Connection(asyncio.Protocol):
             self._complete = True
         else:
             self._fields.clear()
-            self._has_length = False
 
     def _ends_by_itself(self) -> bool:
         return self._has_length or self._status in (204, 304)
@@ -331,13 +331,15 @@ class Connection(asyncio.Protocol):
 def _frame(data: bytes) -> tuple[int, int]:
     """Return where the data of a chunk begins and how long the chunk is, from its first line.
 
-    Zeros for anything but a plain size, which llhttp may judge. Short sizes are remembered: up to three
-    digits are all within the prefix, and what follows them is looked at each time.
+    Zeros for anything but a plain size, which llhttp may judge. Lines of up to three digits are remembered
+    by a prefix that has all of them.
     """
     match = _size_line(data)
     if match is None or not (size := int(match[1], 16)):
         return _NO_FRAME
     frame = match.end(), match.end() + size + len(_CRLF)
-    if match.end() <= _PREFIX + 1 and len(_frames) < _MOST_FRAMES:
+    if match.end() <= _PREFIX:
+        if len(_frames) >= _MOST_FRAMES:
+            _frames.clear()
         _frames[data[:_PREFIX]] = frame
     return frame

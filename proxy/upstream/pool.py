@@ -7,6 +7,7 @@ or per chunk.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 import time
@@ -18,11 +19,12 @@ import python_socks
 from python_socks.async_.asyncio import Proxy
 
 from ...plugins import ErrorKind, UpstreamError, UpstreamRequest
-from .. import headers
 from ..config import Upstream as Settings
 from ..records import NO_TIMES, Times
 from ..tasks import Owner
+from ..wire import headers
 from .connection import Connection, Origin, Receiver
+from .reach import Policy, for_channels, reachable
 
 _SWEEP_S = 0.5
 _END_S = 2.0
@@ -47,6 +49,7 @@ class Upstream:
         self._busy: set[Connection] = set()
         self._owner = Owner()
         self._tls: ssl.SSLContext | None = None
+        self._policy = for_channels(settings.private, settings.allow)
 
     async def __aenter__(self) -> Upstream:
         self._owner.repeat(self._sweep, _SWEEP_S, "upstream sweep")
@@ -69,13 +72,16 @@ class Upstream:
         fresh: bool = False,
         length: int | None = None,
         times: Times = NO_TIMES,
+        policy: Policy | None = None,
+        deadline: float = math.inf,
     ) -> Connection:
         """Send a request; the receiver gets the answer, the connection is returned for flow control.
 
         For a body that follows in pieces (`request.body` is None), `length` is its size, None if unknown:
-        then the pieces are to be framed as chunks. `fresh` forbids a kept-alive connection. `times` go before
-        the pool's own. Call `release` when the exchange is over. Raises UpstreamError if no connection can be
-        made.
+        then the pieces are to be framed as chunks. `fresh` forbids a kept-alive connection, and so does a
+        `policy` in place of the one for channels. `times` go before the pool's own; without a byte of the
+        answer's body at the `deadline` it is given up. Call `release` when the exchange is over. Raises
+        UpstreamError if no connection can be made.
         """
         target = parse_url(request.url)
         origin = target.origin._replace(proxy=proxy) if proxy else target.origin
@@ -85,9 +91,10 @@ class Upstream:
             f"{request.method} {target.path} HTTP/1.1", (("host", target.host_field), *fields.items())
         )
         framing = b"transfer-encoding: chunked" if size is None else b"content-length: %d" % size
-        connection = (None if fresh else self._take(origin)) or await self._open(origin, times.connect_s)
+        connection = None if fresh or policy is not None else self._take(origin)
+        connection = connection or await self._open(origin, times.connect_s, policy or self._policy)
         connection.origin = origin
-        connection.times = times
+        connection.times, connection.deadline = times, deadline
         self._busy.add(connection)
         connection.send(b"%b%b\r\n\r\n" % (head, framing), body, receiver)
         return connection
@@ -109,10 +116,10 @@ class Upstream:
                 return connection
         return None
 
-    async def _open(self, origin: Origin, within_s: float | None) -> Connection:
+    async def _open(self, origin: Origin, within_s: float | None, policy: Policy) -> Connection:
         """Connect, in a task of its own: a request may come here before it has one."""
         limit_s = within_s if within_s is not None else self._settings.connect_s
-        opening = self._owner.start(self._connect(origin, limit_s), "upstream connection")
+        opening = self._owner.start(self._connect(origin, limit_s, policy), "upstream connection")
         try:
             return await opening
         except asyncio.CancelledError:
@@ -121,21 +128,11 @@ class Upstream:
                 opening.result().abort()  # made in the very moment in which nobody wanted it any more
             raise
 
-    async def _connect(self, origin: Origin, limit_s: float) -> Connection:
-        loop = asyncio.get_running_loop()
+    async def _connect(self, origin: Origin, limit_s: float, policy: Policy) -> Connection:
         tls = self._tls_context() if origin.scheme == "https" else None
-        name = origin.host if tls else None
         try:
             async with asyncio.timeout(limit_s):
-                if origin.proxy:
-                    sock = await Proxy.from_url(origin.proxy).connect(origin.host, origin.port)
-                    transport, connection = await loop.create_connection(
-                        Connection, sock=sock, ssl=tls, server_hostname=name
-                    )
-                else:
-                    transport, connection = await loop.create_connection(
-                        Connection, origin.host, origin.port, ssl=tls, server_hostname=name
-                    )
+                transport, connection = await _reached(origin, policy, tls)
         except TimeoutError as exc:
             raise UpstreamError(
                 ErrorKind.FAULT, "connecting to the provider took too long", status=504
@@ -151,6 +148,8 @@ class Upstream:
         times, settings = connection.times, self._settings
         if times.total_s is not None and now - connection.began_at > times.total_s:
             return f"no end after {times.total_s:g} s"
+        if now > connection.deadline and not connection.got_body:
+            return "no byte before the deadline of the request"
         if connection.paused:
             return ""
         own, limit = times.first_byte_s, settings.first_byte_s
@@ -164,7 +163,7 @@ class Upstream:
     def _tls_context(self) -> ssl.SSLContext:
         """Made at the first use: reading the system's authorities is a third of a start."""
         if self._tls is None:
-            self._tls = _tls_context(self._settings.ca_file)
+            self._tls = tls_context(self._settings.ca_file)
         return self._tls
 
     async def _sweep(self) -> None:
@@ -206,6 +205,30 @@ def parse_url(url: str) -> Target:
     return Target(Origin(parts.scheme, host, port), host_field, path)
 
 
+async def _reached(
+    origin: Origin, policy: Policy, tls: ssl.SSLContext | None
+) -> tuple[asyncio.Transport, Connection]:
+    """Connect to the first address of the origin, or of the proxy before it, that takes a connection."""
+    host, port = origin.host, origin.port
+    if origin.proxy:
+        kind, host, port, user, password = python_socks.parse_proxy_url(origin.proxy)
+    loop = asyncio.get_running_loop()
+    name = origin.host if tls else None
+    problem: OSError | None = None
+    for address in await reachable(host, port, policy):
+        try:
+            if not origin.proxy:
+                return await loop.create_connection(Connection, address, port, ssl=tls, server_hostname=name)
+            proxy = Proxy(kind, address, port, user, password)
+            sock = await proxy.connect(origin.host, origin.port)
+            return await loop.create_connection(Connection, sock=sock, ssl=tls, server_hostname=name)
+        except ssl.SSLError:
+            raise  # it is there, and is not who it should be
+        except OSError as exc:
+            problem = exc
+    raise problem or OSError("the name has no address")
+
+
 def check_proxy(url: str) -> None:
     """Raise ValueError if this is no address of an HTTP or SOCKS proxy."""
     try:
@@ -214,7 +237,8 @@ def check_proxy(url: str) -> None:
         raise ValueError("proxy: expected http://host:port or socks5://host:port") from exc
 
 
-def _tls_context(ca_file: str) -> ssl.SSLContext:
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Return whom to trust: the system's authorities, and those of a PEM file if one is named."""
     context = ssl.create_default_context()
     if ca_file:
         context.load_verify_locations(ca_file)

@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 
 from ...plugins import ErrorKind, UpstreamError, UpstreamRequest, UpstreamResponse
-from ..headers import to_upstream
+from ..wire.headers import to_upstream
 from .pool import Upstream
+from .reach import Policy
 
 MAX_BYTES = 8 * 1024 * 1024
 
 
 async def ask(
-    upstream: Upstream, request: UpstreamRequest, proxy: str = "", max_bytes: int = MAX_BYTES
+    upstream: Upstream,
+    request: UpstreamRequest,
+    proxy: str = "",
+    max_bytes: int = MAX_BYTES,
+    policy: Policy | None = None,
 ) -> UpstreamResponse:
     """Send a request on a fresh connection and collect its answer, whatever its status.
 
-    Raises UpstreamError if none comes or it is larger than `max_bytes`.
+    `policy` is reach.CONTENT where a client has named the address. Raises UpstreamError if no answer comes or
+    it is larger than `max_bytes`.
     """
     collected = _Collected(max_bytes)
     connection = await upstream.send(
-        request, to_upstream({}, request.headers), collected, proxy=proxy, fresh=True
+        request, to_upstream({}, request.headers), collected, proxy=proxy, fresh=True, policy=policy
     )
     try:
         return await collected.done

@@ -1,9 +1,13 @@
 """A request through the whole gateway: bytes, streaming, failures before and after the first byte."""
 
 import asyncio
+import gc
 import time
 
+import pytest
 import support
+from canalgate.plugins import JsonBody
+from canalgate.proxy.relaying.exchange import Exchange
 from support import STREAM_END, STREAM_HEAD, chunk, delta, json_answer
 
 ANSWER = (
@@ -79,3 +83,37 @@ async def test_a_slow_client_holds_the_upstream_back(gateway, provider):
     assert sent == stalled < 500
     writer.transport.abort()
     assert reader is not None
+
+
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n\n'
+ENDS = {
+    "answer": ({}, json_answer(ANSWER)),
+    "stream": (
+        {"stream": True},
+        STREAM_HEAD + chunk(delta("a", "stop") + USAGE + b"data: [DONE]\n\n") + STREAM_END,
+    ),
+    "an error of the client's": ({}, json_answer({"error": {"message": "no"}}, 400)),
+    "an error of the provider's": ({}, json_answer({"error": {"message": "no"}}, 500)),
+    "a wrong request": ({"model": 7}, b""),
+}
+
+
+def requests_in_memory():
+    return {id(one) for one in gc.get_objects() if isinstance(one, (Exchange, JsonBody))}
+
+
+@pytest.mark.parametrize("case", ENDS)
+async def test_a_request_and_its_body_are_gone_with_the_answer(gateway, provider, case):
+    """Not only when the collector comes, which it does seldom: a body may have megabytes."""
+    fields, said = ENDS[case]
+    provider.says(said)
+    await gateway.chat(**fields)
+    gc.collect()
+    gc.disable()
+    before = requests_in_memory()
+    try:
+        await gateway.chat(**fields)
+        await asyncio.sleep(0.05)
+        assert requests_in_memory() <= before
+    finally:
+        gc.enable()

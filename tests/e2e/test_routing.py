@@ -8,8 +8,8 @@ from dataclasses import replace
 import orjson
 import pytest
 import support
-from canalgate.proxy.probe import check, ways
 from canalgate.proxy.records import DISABLED, ModelRoute, Times
+from canalgate.proxy.relaying.probe import check, ways
 from support import CUT, STREAM_END, STREAM_HEAD, chunk, delta, json_answer
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5}
@@ -66,6 +66,31 @@ async def test_a_failing_channel_is_asked_five_times_and_then_left_alone(tmp_pat
         assert (len(first.asked), len(second.asked)) == (5, 20)
         events = await found(lambda: gateway.parts.store.events.latest(9))
         assert {(event.kind, event.subject) for event in events} == {("channel_cooling", "channel:1")}
+
+
+async def test_of_five_channels_one_that_fails_is_soon_out_and_nobody_sees_it(tmp_path):
+    async with (
+        support.provider(error(500)) as bad,
+        support.provider(GOOD) as good,
+        support.gateway(tmp_path) as gateway,
+    ):
+        for provider in (bad, good, good, good, good):
+            await gateway.add_channel(provider, "m")
+        statuses = [(await gateway.chat()).status for _ in range(300)]
+        assert set(statuses) == {200}
+        # Five before it is out, and then one each time it may come back: after 1, 2, 4 seconds.
+        assert len(bad.asked) <= 5 + 3
+
+
+async def test_tests_that_run_by_themselves_bring_a_key_back_that_is_good_again(tmp_path, provider):
+    provider.says(BAD_KEY)
+    async with support.gateway(tmp_path, routing={"test_every_s": 0.1}) as gateway:
+        await gateway.add_channel(provider, "m")
+        await gateway.chat()
+        await until(lambda: 1 in gateway.live.snapshot.problems)
+        provider.says(GOOD)
+        await until(lambda: 1 not in gateway.live.snapshot.problems)
+        assert (await gateway.chat()).status == 200
 
 
 async def test_the_log_lists_every_attempt(tmp_path):
@@ -273,6 +298,17 @@ async def test_a_channel_that_passes_a_time_limit_of_its_own_is_left_for_the_nex
         began = time.monotonic()
         answer = await gateway.chat()
         assert (answer.status, answer.headers["x-canalgate-channel"]) == (200, "2")
+        assert time.monotonic() - began < 2
+
+
+async def test_nothing_is_waited_for_beyond_the_deadline_of_a_request(tmp_path, provider):
+    provider.says(5.0)
+    async with support.gateway(tmp_path, routing={"deadline_s": 0.2}) as gateway:
+        await gateway.add_channel(provider, "m", priority=1)
+        await gateway.add_channel(provider, "m")
+        began = time.monotonic()
+        answer = await gateway.chat()
+        assert (answer.status, len(provider.asked)) == (504, 1)
         assert time.monotonic() - began < 2
 
 

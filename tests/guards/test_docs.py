@@ -24,17 +24,27 @@ def test_links_between_pages_lead_somewhere():
     assert [target for target in targets if not target.exists()] == []
 
 
+COMMAND = r"(?m)^(?:\.venv/bin/)?(canalgate (?:.*\\\n)*[^>|\n]*)"
+
+
+def code(page):
+    """What is to be typed: blocks of shell, and lines set in by four."""
+    text = page.read_text("utf-8")
+    blocks = re.findall(r"(?ms)^```sh\n(.*?)^```", text)
+    return "\n".join([*blocks, *re.findall(r"(?m)^    (canalgate .+)$", text)])
+
+
 COMMANDS = [
     (page.name, line)
-    for page in (ROOT / "docs" / "money.md", ROOT / "docs" / "prices.md", ROOT / "docs" / "moving.md")
-    for line in re.findall(r"(?m)^    (canalgate .+)$", page.read_text("utf-8"))
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for line in re.findall(COMMAND, code(page))
 ]
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
-def test_commands_on_the_pages_about_money_are_understood(page, line):
+def test_commands_on_the_pages_are_understood(page, line):
     parser, _ = _parser()
-    parser.parse_args(shlex.split(line, comments=True)[1:])
+    parser.parse_args(shlex.split(line.replace("\\\n", " "), comments=True)[1:])
 
 
 def test_a_command_that_is_none_would_be_seen():

@@ -10,12 +10,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ...errors import forbidden
+from ...keys.vault import TOKEN_PREFIX
 from ...manage import tokens, users
 from ...records import Token, User
 from ...store.accounts import State
 from ...store.changes import Missing
 from ...store.rows import token_account
-from ...vault import TOKEN_PREFIX
 from ..fields import Given, Id, Name, Page, Pages, Quota, Seconds, Shown, Status, Tagged, Text, Word, paged
 from ..operations import Call, Operations
 from ..serving import tag_of
@@ -39,6 +39,7 @@ class TokenChange(Given, frozen=True, kw_only=True):
     models: Names | UnsetType = UNSET
     subnets: Names | UnsetType = UNSET
     quota: Quota | UnsetType | None = UNSET
+    priority: Annotated[int, Meta(ge=-1000, le=1000)] | UnsetType = UNSET
 
 
 class NewToken(TokenChange, frozen=True, kw_only=True):
@@ -68,6 +69,7 @@ class TokenShown(Shown, frozen=True, kw_only=True):
     expires_at: int | None
     models: list[str]
     subnets: list[str]
+    priority: int
     balance: Balance
 
 
@@ -187,11 +189,12 @@ def _shown(token: Token, state: State | None) -> TokenShown:
     return TokenShown(
         id=token.id, user_id=token.user_id, name=token.name, key=f"{TOKEN_PREFIX}...{token.hint}",
         status=token.status, created_at=token.created_at, expires_at=token.expires_at,
-        models=list(token.models), subnets=list(token.subnets), balance=shown_balance(state),
+        models=list(token.models), subnets=list(token.subnets),
+        priority=token.priority, balance=shown_balance(state),
     )  # fmt: skip
 
 
 def _differences(before: Token, after: Token) -> dict[str, object]:
-    names = ("name", "status", "expires_at", "models", "subnets")
+    names = ("name", "status", "expires_at", "models", "subnets", "priority")
     pairs = ((name, getattr(before, name), getattr(after, name)) for name in names)
     return {name: [was, now] for name, was, now in pairs if was != now}

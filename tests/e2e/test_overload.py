@@ -1,0 +1,113 @@
+"""More than can be done: the gateway does what it can, says so to the rest at once, and loses nothing."""
+
+import asyncio
+import time
+
+import pytest
+import support
+from canalgate.proxy.billing.limits import Limit
+from support import json_answer
+
+GOOD = json_answer({"id": "x", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+
+
+async def until_running(gateway, running, waiting=0):
+    gate = gateway.front._fast.relay.gate
+    for _ in range(500):
+        if (gate.running, gate.waiting) == (running, waiting):
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError((gate.running, gate.waiting))
+
+
+@pytest.fixture
+async def small(tmp_path, provider):
+    """A gateway that serves two requests at a time and lets two wait."""
+    provider.says(0.2, GOOD)
+    async with support.gateway(tmp_path, overload={"running": 2, "waiting": 2}) as gateway:
+        await gateway.add_channel(provider, "m")
+        await gateway.chat()
+        yield gateway
+
+
+async def test_what_is_beyond_the_queue_is_refused_at_once(small):
+    first = [asyncio.ensure_future(small.chat()) for _ in range(4)]
+    await until_running(small, 2, 2)
+    answer = await small.chat()
+    assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, "overloaded", "1")
+    assert not any(one.done() for one in first)  # nobody had to end first
+    assert [one.status for one in await asyncio.gather(*first)] == [200] * 4
+    await until_running(small, 0)
+
+
+async def test_a_token_of_a_higher_priority_goes_first(small):
+    key = await small.add_token(priority=9)
+    ended = []
+
+    async def ask(name, **how):
+        assert (await small.chat(**how)).status == 200
+        ended.append(name)
+
+    first = [asyncio.ensure_future(ask("first")) for _ in range(2)]
+    await until_running(small, 2)
+    low = asyncio.ensure_future(ask("low"))
+    await until_running(small, 2, 1)
+    high = asyncio.ensure_future(ask("high", key=key))
+    await asyncio.gather(*first, low, high)
+    assert ended.index("high") < ended.index("low")
+
+
+async def test_a_client_that_leaves_the_queue_gives_its_place_up(small):
+    running = [asyncio.ensure_future(small.chat()) for _ in range(2)]
+    await until_running(small, 2)
+    _, writer = await asyncio.open_connection("127.0.0.1", small.port)
+    writer.write(small.request("/v1/chat/completions", {"model": "m", "messages": []}))
+    await until_running(small, 2, 1)
+    writer.close()
+    await until_running(small, 2)
+    await asyncio.gather(*running)
+    await until_running(small, 0)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+async def test_requests_wait_for_a_channel_that_is_at_its_limit(tmp_path, provider, channels):
+    provider.says(0.05, GOOD)
+    async with support.gateway(tmp_path) as gateway:
+        for _ in range(channels):
+            row = await gateway.add_channel(provider, "m")
+            await gateway.parts.store.limits.set(f"channel:{row.id}", Limit(concurrent=1))
+        await gateway.live.catch_up()
+        began = time.monotonic()
+        answers = await asyncio.gather(*(gateway.chat() for _ in range(12)))
+        assert {answer.status for answer in answers} == {200}
+        assert time.monotonic() - began < 0.05 * 12 / channels + 0.6
+        await until_running(gateway, 0)
+
+
+async def test_five_times_what_a_channel_can_do_leaves_it_doing_all_it_can(tmp_path, provider):
+    """Forty clients on a channel for eight: it is never asked for more, never idle, and all are told."""
+    running, seen = 0, []
+
+    def script(asked):
+        nonlocal running
+        running += 1
+        seen.append(running)
+        yield 0.02
+        running -= 1
+        yield GOOD
+
+    provider.script = script
+    async with support.gateway(tmp_path, overload={"waiting": 16, "wait_s": 5.0}) as gateway:
+        row = await gateway.add_channel(provider, "m")
+        await gateway.parts.store.limits.set(f"channel:{row.id}", Limit(concurrent=8))
+        await gateway.live.catch_up()
+
+        async def client():
+            answers = [await gateway.chat() for _ in range(5)]
+            return [answer.status if answer.status == 200 else answer.error["code"] for answer in answers]
+
+        told = [one for answers in await asyncio.gather(*(client() for _ in range(40))) for one in answers]
+        assert set(told) == {200, "overloaded"}
+        assert len(seen) == told.count(200)
+        assert max(seen) == 8
+        await until_running(gateway, 0)

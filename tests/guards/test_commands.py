@@ -1,0 +1,67 @@
+"""The commands are alike: what shows something also shows it to programs, and the help fits a screen."""
+
+import argparse
+
+import pytest
+from canalgate.proxy.cli import _parser
+
+CHANGES = {
+    "add", "backup", "completion", "create", "disable", "edit", "enable", "password", "redeem", "remove",
+    "export", "restore", "revoke", "rotate", "serve", "set", "topup", "unset",
+}  # fmt: skip
+"""Verbs that do something; any other shows something."""
+
+SHOWS_NOTHING = {"price import"}
+
+
+def tree(parser, path=""):
+    """Every command that can be run, with its parser."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield from tree(below, f"{path} {name}".strip())
+    if parser.get_default("run") is not None:
+        yield path, parser
+
+
+PARSER, _ = _parser()
+COMMANDS = dict(tree(PARSER))
+OPTIONS = {
+    path: {option for action in parser._actions for option in action.option_strings}
+    for path, parser in COMMANDS.items()
+}
+LISTINGS = [path for path in COMMANDS if path.split()[-1] not in CHANGES and path not in SHOWS_NOTHING]
+
+
+def test_there_are_commands_that_show_something():
+    assert {"channel list", "log show", "usage", "doctor", "check", "plugins", "route"} <= set(LISTINGS)
+
+
+@pytest.mark.parametrize("path", LISTINGS)
+def test_what_shows_something_also_shows_it_as_json(path):
+    assert "--json" in OPTIONS[path]
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_option_has_a_dash_for_a_space_and_no_capitals(path):
+    assert not [option for option in OPTIONS[path] if "_" in option or option != option.lower()]
+
+
+def test_the_help_fits_a_screen_and_names_every_command():
+    text = PARSER.format_help()
+    lines = text.splitlines()
+    assert (len(lines) <= 24, max(map(len, lines)) <= 100) == (True, True)
+    (first, *_) = [action for action in PARSER._actions if isinstance(action, argparse._SubParsersAction)]
+    listed = text.partition("Commands:")[2].partition("Options:")[0].split()
+    assert [name for name in first.choices if listed.count(name) != 1] == []
+
+
+@pytest.mark.parametrize("line", [one for one in PARSER.format_help().splitlines() if "  canalgate " in one])
+def test_the_commands_that_the_help_begins_with_are_understood(line):
+    words = line.strip().split("   ")[0].split()
+    assert PARSER.parse_args(words[1:]).run
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_explains_itself(path):
+    assert COMMANDS[path].format_help().startswith("usage: canalgate ")

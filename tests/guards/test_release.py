@@ -1,0 +1,40 @@
+"""What is released holds what the package says it needs, and no more than was meant."""
+
+import configparser
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MOST_DEPENDENCIES = 15
+
+
+def names(text):
+    """Names of packages that lines of requirements begin with."""
+    return set(re.findall(r"(?m)^\s*([A-Za-z0-9_.-]+)", text))
+
+
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / "setup.cfg", "utf-8")
+NEEDED = names(SETUP["options"]["install_requires"])
+EXTRAS = set().union(
+    *(names(text) for name, text in SETUP["options.extras_require"].items() if name != "dev")
+)
+LOCK = (ROOT / "release" / "requirements.lock").read_text("utf-8")
+
+
+def test_the_binary_holds_every_package_that_is_needed_and_every_extra():
+    assert names(LOCK) >= NEEDED | EXTRAS, "after a change of dependencies: make lock"
+
+
+def test_every_package_of_the_locks_is_pinned_by_hashes():
+    for text in (LOCK, (ROOT / "release" / "tools.lock").read_text("utf-8")):
+        wanted = re.split(r"\n(?=\S)", text.strip())
+        assert [
+            one for one in wanted if not re.match(r"\S+==\S+ .*--hash=sha256:[0-9a-f]{64}", one, re.DOTALL)
+        ] == []
+
+
+def test_there_are_few_dependencies_and_each_is_justified():
+    page = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
+    assert len(NEEDED) <= MOST_DEPENDENCIES
+    assert {name for name in NEEDED | EXTRAS if not re.search(rf"\| {re.escape(name)} \|", page)} == set()
