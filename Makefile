@@ -4,13 +4,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types guards table bench bench-peers bench-count bench-log bench-overload bench-system prove setup system \
+.PHONY: run console pictures test lint types guards table bench bench-peers bench-count bench-log bench-overload bench-system prove setup system \
   binary selftest release lock clean
 
-run: $(VENV)/.run
+run: $(VENV)/.run console
 	$(BIN)/canalgate serve
 
-test: setup system
+# The web console, from console/ into proxy/static. Without Node.js the gateway runs without it.
+console:
+	@$(PYTHON) console/backend.py
+
+# The pictures of docs/console.md, as the tests of the console take them.
+pictures: setup system console
+	$(BIN)/pytest -q tests/console
+	mkdir -p docs/images && cd tests/console/pictures && for pair in overview-en-light-1280:overview \
+	  channels-zh-dark-1280:channels dialog-request-light:request dialog-model-light:model playground:playground; do \
+	  cp "$${pair%:*}.png" "../../../docs/images/$${pair#*:}.png"; done
+
+test: setup system console
 	$(BIN)/pytest -n auto
 
 lint: setup
@@ -68,8 +79,9 @@ setup: $(VENV)/.dev
 # What tests need from the system and pip cannot give. Installed where we may; else those tests say so.
 system:
 	@missing=; export PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')"; \
-	for pair in curl:curl strace:strace mariadbd:mariadb-server initdb:postgresql; do \
-	  command -v "$${pair%:*}" >/dev/null || missing="$$missing $${pair#*:}"; done; \
+	for pair in curl:curl strace:strace mariadbd:mariadb-server initdb:postgresql \
+	  chromium:chromium+fonts-noto-cjk; do \
+	  command -v "$${pair%:*}" >/dev/null || missing="$$missing $$(echo $${pair#*:} | tr + " ")"; done; \
 	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } \
 	  || echo "not installed, so some tests are skipped:$$missing"
@@ -108,4 +120,4 @@ lock:
 	$(LOCK) release/tools.in --output-file release/tools.lock
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) console/node_modules proxy/static .cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

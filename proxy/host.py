@@ -168,12 +168,14 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
 def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
     """Return the pages of administrators. Their modules are many, and are loaded only for who asks."""
     from .admin import aiproxy, oneapi
+    from .admin.console import add_console
     from .admin.desk import Desk
     from .admin.dialects import add_dialects
     from .admin.site import make_site
 
     site = make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
     add_dialects(site, aiproxy.ROUTES, oneapi.ROUTES)
+    add_console(site)
     return site
 
 

@@ -74,12 +74,12 @@ def match(method: str, path: str) -> Route:
 def is_ours(path: str) -> bool:
     """Whether a path is the gateway's own, so that no plugin may have it."""
     first = path.strip("/").partition("/")[0]
-    return first in ("v1", "api", "health") or _find(path) is not None
+    return first in ("", "v1", "api", "console", "health") or _find(path) is not None
 
 
 def is_page_of_admins(path: str) -> bool:
-    """Whether a path belongs to the pages of administrators."""
-    return path.strip("/").partition("/")[0] == "api" and _find(path) is None
+    """Whether a path belongs to the pages of administrators: the API, or the console that uses it."""
+    return path.strip("/").partition("/")[0] in ("", "api", "console") and _find(path) is None
 
 
 def _find(path: str) -> Route | None:

@@ -24,6 +24,12 @@ class Setup(Given, frozen=True, kw_only=True):
     password: Word
 
 
+class SetupState(Shown, frozen=True, kw_only=True):
+    """Whether the root user still awaits a password."""
+
+    awaiting: bool
+
+
 class Login(Given, frozen=True, kw_only=True):
     """A name and its password."""
 
@@ -65,6 +71,13 @@ class Me(Shown, frozen=True, kw_only=True):
     role: str
     group: str | None
     balance: Balance | None
+
+
+@operations.get("/setup", "public")
+async def show_setup(call: Call) -> SetupState:
+    """Say whether the root user still awaits a password, for pages that ask for it."""
+    root = await call.desk.store.user(users.ROOT_NAME)
+    return SetupState(awaiting=root is not None and is_awaiting_setup(root.password_hash))
 
 
 @operations.post("/setup", "public", status=200, once=False)

@@ -1,0 +1,94 @@
+"""Every page in both languages, both themes and at a phone's width: whole, readable, accessible."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+from visitors import PAGES, PHONE, SETTLED, WIDE, enter, go, picture
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
+LOOKS = [("en", "light", WIDE), ("zh", "dark", WIDE), ("zh", "light", PHONE), ("en", "dark", PHONE)]
+FIRST_LOAD_BYTES = 300_000
+TEXTS = json.loads((ROOT / "console" / "src" / "locales" / "en.json").read_text("utf-8"))
+
+
+def axe(page):
+    """Return what keeps people from using a page: serious and critical findings, each with where it is."""
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    return [
+        (one["id"], one["nodes"][0]["target"], one["nodes"][0].get("failureSummary"))
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def faults(page, language):
+    """Return what is wrong with how a page looks."""
+    text = page.locator("body").inner_text()
+    found = [f"text without translation: {word}" for word in text.split() if word in TEXTS]
+    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        found.append("wider than the window")
+    if page.evaluate("document.documentElement.lang") != {"en": "en", "zh": "zh-CN"}[language]:
+        found.append("in another language")
+    if page.get_by_role("alert").count():
+        found.append(page.get_by_role("alert").first.inner_text())
+    return found
+
+
+@pytest.mark.parametrize(("language", "theme", "size"), LOOKS)
+def test_every_page_is_whole_in_every_look(visit, settled, language, theme, size):
+    page = enter(visit, settled, language, theme, size)
+    found = {}
+    for name, path in PAGES.items():
+        go(page, path)
+        picture(page, f"{name}-{language}-{theme}-{size['width']}", full_page=True)
+        wrong = faults(page, language) + (axe(page) if language == "en" else [])
+        if wrong:
+            found[name] = wrong
+    assert found == {}
+
+
+DIALOGS = {
+    "channel": ("/channels", "button", "Demo Frankfurt"),
+    "channel-new": ("/channels", "button", "New channel"),
+    "channel-test": ("/channels", "button", "Test channels"),
+    "model": ("/models?search=demo", "button", "Open"),
+    "token": ("/tokens", "button", "New token"),
+    "user": ("/users?search=anna", "button", "Edit"),
+    "limit": ("/users?tab=limits", "button", "New limit"),
+    "codes": ("/codes", "button", "New codes"),
+    "request": ("/logs?model=gpt-4o-mini&failed=false", "link", re.compile(r"\d:\d\d:\d\d")),
+    "delete": ("/tokens?search=website", "button", "Delete"),
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_dialog_is_accessible_and_escape_closes_it(visit, settled, theme):
+    page = enter(visit, settled, theme=theme)
+    found = {}
+    for name, (path, role, label) in DIALOGS.items():
+        go(page, path)
+        page.get_by_role(role, name=label).first.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        expect(dialog.locator("[data-loading]"), name).to_have_count(0)
+        picture(page, f"dialog-{name}-{theme}")
+        if wrong := axe(page) + faults(page, "en"):
+            found[name] = wrong
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+    assert found == {}
+
+
+def test_the_first_load_is_small(visit, settled):
+    page = visit(settled).log_in().page
+    sizes = []
+    page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
+    page.goto("/console/")
+    page.wait_for_function(SETTLED)
+    assert 20_000 < sum(sizes) < FIRST_LOAD_BYTES

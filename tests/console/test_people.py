@@ -1,0 +1,91 @@
+"""What ordinary users see, and what administrators do with the mouse."""
+
+import re
+
+from playwright.sync_api import expect
+from visitors import enter, go, picture
+
+USERS_PAGES = ["Overview", "Tokens", "Call log", "Playground"]
+
+
+def test_an_ordinary_user_sees_their_own_pages_alone(visit, settled):
+    page = enter(visit, settled, name="anna")
+    links = page.get_by_role("navigation").get_by_role("listitem")
+    assert links.all_inner_texts() == USERS_PAGES
+    go(page, "/tokens")
+    assert page.get_by_role("cell", name="fastgpt", exact=True).count() == 1
+    assert page.get_by_role("cell", name="website", exact=True).count() == 0
+    go(page, "/channels")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+
+
+def test_a_code_is_made_and_redeemed(visit, settled):
+    page = enter(visit, settled)
+    go(page, "/codes")
+    page.get_by_role("button", name="New codes").click()
+    page.get_by_label("Worth").fill("2.50")
+    page.get_by_role("button", name="Make the codes").click()
+    code = page.get_by_role("dialog").locator("pre").inner_text()
+    anna = enter(visit, settled, name="anna")
+    go(anna, "/account")
+    anna.get_by_label("Code").fill(code)
+    anna.get_by_role("button", name="Redeem a code").click()
+    expect(anna.get_by_text("$2.50 added to your balance")).to_be_visible()
+    expect(anna.get_by_text("+$2.50")).to_be_visible()
+
+
+def test_a_channel_is_changed_in_place_and_in_the_drawer(visit, settled):
+    page = enter(visit, settled)
+    go(page, "/channels?search=DeepSeek")
+    page.get_by_role("spinbutton", name="Weight: DeepSeek").fill("7")
+    page.keyboard.press("Tab")
+    page.get_by_role("switch", name=re.compile("DeepSeek")).click()
+    expect(page.get_by_role("cell", name="Off", exact=True)).to_be_visible()
+    page.get_by_role("switch", name=re.compile("DeepSeek")).click()
+    page.get_by_role("button", name="DeepSeek", exact=True).click()
+    drawer = page.get_by_role("dialog")
+    assert "sk-1234567890abcd" not in drawer.inner_html()
+    expect(drawer.get_by_label("Weight")).to_have_value("7")
+    drawer.get_by_label("Price ratio").fill("a lot")
+    drawer.get_by_role("button", name="Save", exact=True).click()
+    expect(drawer.get_by_role("alert")).to_be_visible()
+    expect(drawer.get_by_label("Price ratio")).to_have_value("a lot")
+    drawer.get_by_label("Price ratio").fill("1.5")
+    drawer.get_by_role("button", name="Save", exact=True).click()
+    expect(drawer).to_have_count(0)
+
+
+def test_filters_of_the_log_are_in_the_address_and_survive_a_reload(visit, settled):
+    page = enter(visit, settled)
+    go(page, "/logs")
+    page.get_by_label("Outcome").select_option("true")
+    expect(page).to_have_url(re.compile("failed=true"))
+    page.reload()
+    expect(page.get_by_label("Outcome")).to_have_value("true")
+    expect(page.get_by_role("row").nth(1)).to_be_visible()
+    assert page.locator("tbody .badge.good").count() == 0
+
+
+def test_the_tail_shows_a_request_as_it_ends(visit, settled):
+    page = enter(visit, settled)
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    settled.chat("sk-nobody's", "a model of the tail")
+    expect(
+        page.locator("li", has_text="a model of the tail").or_(page.locator("li", has_text="401")).first
+    ).to_be_visible()
+
+
+def test_two_models_answer_side_by_side_and_reasoning_is_shown(visit, settled):
+    page = enter(visit, settled)
+    go(page, "/playground")
+    page.get_by_role("button", name="Make one for this tab").click()
+    expect(page.get_by_label("Model", exact=True)).to_be_enabled()
+    page.get_by_label("Compare two models").check()
+    page.get_by_label("Model 1").select_option("demo")
+    page.get_by_label("Model 2").select_option("demo-reasoning")
+    page.get_by_label("Message").fill("hello")
+    page.get_by_role("button", name="Send").click()
+    answers = page.get_by_text("You said: hello")
+    expect(answers).to_have_count(2)
+    expect(page.get_by_text("Reasoning", exact=True)).to_be_visible()
+    picture(page, "playground")

@@ -1,0 +1,41 @@
+"""The dictionaries: the same texts in both languages, none that is missing and none that nobody shows."""
+
+import json
+import re
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2] / "console" / "src"
+EN, ZH = (json.loads((SOURCE / "locales" / f"{name}.json").read_text("utf-8")) for name in ("en", "zh"))
+CODE = "\n".join(path.read_text("utf-8") for path in SOURCE.rglob("*") if path.suffix in (".svelte", ".ts"))
+MADE = tuple(
+    f"{area}."
+    for area in (
+        "error", "status", "health", "rest", "mode", "price", "usage", "source", "role", "event", "plugin",
+        "outcome", "credit", "theme", "log", "move", "set",
+    )
+)  # fmt: skip
+"""Areas whose keys are put together at run time."""
+
+
+def test_both_languages_have_the_same_texts_in_the_same_order():
+    assert list(EN) == list(ZH)
+
+
+def test_both_languages_are_given_the_same_words():
+    assert {key: set(re.findall(r"{\w+}", text)) for key, text in EN.items()} == {
+        key: set(re.findall(r"{\w+}", text)) for key, text in ZH.items()
+    }
+
+
+def test_every_text_is_shown_somewhere():
+    shown = set(re.findall(r"['`]([a-z]+\.\w+)['`]", CODE))
+    assert [key for key in EN if key not in shown and not key.startswith(MADE)] == []
+
+
+def test_chinese_texts_are_chinese():
+    same = [key for key, text in ZH.items() if text == EN[key]]
+    assert same == []
+
+
+def test_nothing_is_put_into_a_page_as_html():
+    assert re.findall(r"{@html|innerHTML|insertAdjacentHTML|document\.write|\beval\(", CODE) == []
