@@ -22,8 +22,7 @@ from ..ledger.book import Reservation
 from ..ledger.entry import Charge, Counts, Entry
 from ..ledger.ledger import Ledger
 from ..live import Live
-from ..metering import EventCount, Measured, Seen, Sent, StreamMeter, TextCount, provided
-from ..metering import estimate, measure
+from ..metering import EventCount, Measured, Seen, Sent, StreamMeter, TextCount, estimate, measure, provided
 from ..relaying.transfer import Transfer
 from ..routing.snapshot import Snapshot, UsableChannel
 from ..tasks import Owner

@@ -12,8 +12,7 @@ from typing import Any
 import orjson
 
 from ..host import Opened
-from ..importers import KINDS, Plan, Report, SourceError, bring_logs, with_source
-from ..importers import apply, verify
+from ..importers import KINDS, Plan, Report, SourceError, apply, bring_logs, verify, with_source
 from ..importers.history import Kind
 from .command import Commands, on_installation
 from .output import add_json_option, say_when_live, show

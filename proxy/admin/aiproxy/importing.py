@@ -7,8 +7,7 @@ import time
 import msgspec
 from aiohttp import web
 
-from ...importers import SourceError, plan_of
-from ...importers import apply
+from ...importers import SourceError, apply, plan_of
 from ...manage.refused import Refused
 from ..site import DESK
 from .asked import answered, body_of

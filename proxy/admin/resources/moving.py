@@ -12,8 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from ...errors import GatewayError
-from ...importers import Report, SourceError, bring_logs, with_source
-from ...importers import apply
+from ...importers import Report, SourceError, apply, bring_logs, with_source
 from ...manage.refused import Refused
 from ...store.trail import Deed
 from ..fields import Given, Shown
