@@ -11,13 +11,13 @@ from canalgate.plugins.manager import FEATURES, PluginManager
 from canalgate.proxy.cli import _parser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_links_between_pages_lead_somewhere():
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     targets = [
         page.parent / target
-        for page in pages
+        for page in PAGES
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
     ]
     assert targets
@@ -34,11 +34,7 @@ def code(page):
     return "\n".join([*blocks, *re.findall(r"(?m)^    (canalgate .+)$", text)])
 
 
-COMMANDS = [
-    (page.name, line)
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-    for line in re.findall(COMMAND, code(page))
-]
+COMMANDS = [(page.relative_to(ROOT), line) for page in PAGES for line in re.findall(COMMAND, code(page))]
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
