@@ -135,7 +135,7 @@ def commands() -> str:
     for path, text, parser in found:
         actions = [action for action in parser._actions if action.dest != "help"]
         lines += [f"## canalgate {path}", "", f"{_sentence(text)}", ""]
-        lines += ["```", " ".join(["canalgate", path, *map(_usage, actions)]), "```", ""]
+        lines += ["```text", " ".join(["canalgate", path, *map(_usage, actions)]), "```", ""]
         lines += table(["argument", "", "what"], [_argument(action) for action in actions])
     return "\n".join(lines).rstrip() + "\n"
 

@@ -28,13 +28,14 @@ COMMAND = r"(?m)^(?:\.venv/bin/)?(canalgate (?:.*\\\n)*[^>|\n]*)"
 
 
 def code(page):
-    """What is to be typed: blocks of shell, and lines set in by four."""
+    """What is to be typed: blocks of shell or of no language, and lines set in by four."""
     text = page.read_text("utf-8")
-    blocks = re.findall(r"(?ms)^```sh\n(.*?)^```", text)
+    found = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", text)
+    blocks = [block for language, block in found if language in ("", "sh")]
     return "\n".join([*blocks, *re.findall(r"(?m)^    (canalgate .+)$", text)])
 
 
-COMMANDS = [(page.relative_to(ROOT), line) for page in PAGES for line in re.findall(COMMAND, code(page))]
+COMMANDS = [(str(page.relative_to(ROOT)), line) for page in PAGES for line in re.findall(COMMAND, code(page))]
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
