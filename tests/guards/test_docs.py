@@ -24,6 +24,26 @@ def test_links_between_pages_lead_somewhere():
     assert [target for target in targets if not target.exists()] == []
 
 
+def anchors(page):
+    """The headings of a page as links name them."""
+    headings = re.findall(r"(?m)^#+ (.+)$", page.read_text("utf-8"))
+    return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def test_links_to_headings_lead_to_one():
+    links = [
+        (page, page.parent / target if target else page, anchor)
+        for page in PAGES
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8"))
+    ]
+    assert links
+    assert [link for link in links if link[2] not in anchors(link[1])] == []
+
+
+def test_the_readme_is_short():
+    assert len(PAGES[0].read_text("utf-8").splitlines()) <= 120
+
+
 COMMAND = r"(?m)^(?:\.venv/bin/)?(canalgate (?:.*\\\n)*[^>|\n]*)"
 
 

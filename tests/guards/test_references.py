@@ -34,13 +34,6 @@ def test_every_operation_is_on_the_page_with_its_role(operation):
     assert f"Role: `{operation.least}`." in part
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_links_inside_the_page_lead_to_a_heading(page):
-    headings = re.findall(r"(?m)^#+ (.+)$", MADE[page])
-    anchors = {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
-    assert set(re.findall(r"\]\(#([^)]+)\)", MADE[page])) <= anchors
-
-
 def test_the_page_of_commands_says_what_an_argument_is_for_and_whether_it_is_needed():
     assert "| `--name NAME` | needed | what people call it |" in MADE["commands.md"]
     assert "canalgate completion bash|zsh|fish\n" in MADE["commands.md"]
