@@ -3,6 +3,7 @@
 import http.server
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import processes
+import pytest
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "first-run.md"
 
@@ -82,6 +84,9 @@ def typed(folder, commands, environment):
     return done.stdout
 
 
+@pytest.mark.skipif(
+    shutil.which("curl") is None and os.environ.get("CI") != "true", reason="curl is not installed"
+)
 def test_the_page_of_the_first_run_does_what_it_says(tmp_path):
     (begin, listens), *rest = steps()
     *prepared, serve = begin.splitlines()
