@@ -37,7 +37,7 @@ _ENDPOINTS = frozenset(get_args(Endpoint))
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One plugin that was found. `problem` is empty as long as it is in service."""
+    """One plugin that was found, with what it registered. `problem` is empty as long as it is in service."""
 
     name: str
     source: str
@@ -45,6 +45,7 @@ class Plugin:
     hooks: tuple[str, ...] = ()
     problem: str = ""
     disabled: bool = False
+    adapters: tuple[str, ...] = ()
 
 
 class PluginManager:
@@ -113,7 +114,8 @@ class PluginManager:
         else:
             version = version or str(getattr(module, "__version__", ""))
             hooks = tuple(sorted(caller.name for caller in self._pluggy.get_hookcallers(module) or ()))
-            self.plugins.append(Plugin(name, source, version, hooks))
+            new = tuple(sorted(self._adapters.keys() - before.keys()))
+            self.plugins.append(Plugin(name, source, version, hooks, adapters=new))
 
     def _retire(self, name: str, reason: str) -> None:
         """Take a plugin out of service. Its adapters stay: channels depend on them."""

@@ -22,6 +22,7 @@ from .ledger.entry import Try
 from .logs import Lines
 from .snapshot import UsableChannel
 from .tasks import Owner
+from .watchers import Watchers
 
 _log = logging.getLogger("canalgate.request")
 _EVERY_S = 0.2
@@ -129,6 +130,7 @@ class AccessLog:
         self._hooks = hooks
         self._owner = Owner()
         self._waiting: list[Record] = []
+        self.watchers = Watchers[Record]()
 
     async def __aenter__(self) -> AccessLog:
         self._owner.repeat(self._flush, _EVERY_S, "access log")
@@ -153,6 +155,7 @@ class AccessLog:
             _log.warning("requests refused under load count=%d", refused)
         if lines:
             _log.log(max(map(_level, lines)), _Requests(lines))
+        self.watchers.tell(records)
         if self._hooks.observes:
             offset = time.time() - time.monotonic()
             for record in records:

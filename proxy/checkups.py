@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator, Iterable
 
+from ..plugins import Endpoint
+from .alarms import hint
 from .probe import Result, check, ways
 from .records import ENABLED
 from .relay import Relay
@@ -44,11 +47,30 @@ class Checkups:
 
 async def check_all(relay: Relay, channels: list[UsableChannel], model: str = "") -> list[Result]:
     """Test the channels, a few side by side: this model, or the first of each, on each of its keys."""
-    turns = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(way: UsableChannel) -> Result:
-        async with turns:
-            return await check(relay, way, model or way.row.models[0])
-
     every = [way for channel in channels if channel.row.id != DEMO_CHANNEL_ID for way in ways(channel)]
-    return list(await asyncio.gather(*(one(way) for way in every)))
+    places = {(way.row.id, hint(way.channel.key)): place for place, way in enumerate(every)}
+    found = [
+        result async for result in check_each(relay, [(way, model or way.row.models[0]) for way in every])
+    ]
+    return sorted(found, key=lambda result: places[result.channel_id, result.key])
+
+
+async def check_each(
+    relay: Relay, asks: Iterable[tuple[UsableChannel, str]], endpoint: Endpoint | None = None
+) -> AsyncGenerator[Result, None]:
+    """Test models on channels, a few side by side, and yield what comes of each as it ends.
+
+    What has not been tested when the caller has enough is not tested.
+    """
+    turns, owner = asyncio.Semaphore(_AT_ONCE), Owner()
+
+    async def one(way: UsableChannel, model: str) -> Result:
+        async with turns:
+            return await check(relay, way, model, endpoint)
+
+    try:
+        tests = [owner.start(one(way, model), "channel test") for way, model in asks]
+        for ended in asyncio.as_completed(tests):
+            yield await ended
+    finally:
+        await owner.close()

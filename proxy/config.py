@@ -297,6 +297,12 @@ T = TypeVar("T")
 _LEAST_SECRET = 12
 _PUBLIC_DATA = "data.dir"
 
+
+def is_secret(section: str, name: str) -> bool:
+    """Whether a setting may hold a secret, and so is never shown."""
+    return section in ("data", "admin", "events") and f"{section}.{name}" != _PUBLIC_DATA
+
+
 _REMEDIES = (
     (r"Expected `(int|float|int \| float|number)`, got `str`", "remove the quotes"),
     (r"Expected `str`, got", "put the value in quotes"),
@@ -318,7 +324,8 @@ def _convert(table: dict[str, Any], kind: type[T], source: str) -> T:
             key = unknown[1]
             where = ".".join(part for part in (where.removeprefix("$"), key) if part)
         # A misspelt name of a secret is a secret too.
-        secret = where.partition(".")[0] in ("data", "admin", "events") and where != _PUBLIC_DATA
+        section, _, name = where.partition(".")
+        secret = is_secret(section, name)
         value = "..." if secret else _look_up(table, where)
         remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, message)), "")
         raise ConfigError(

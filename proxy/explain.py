@@ -90,6 +90,7 @@ def _why_not(row: ChannelRow, look: Look, group: str, endpoint: Endpoint, models
         return "does not offer the model"
     if group not in row.groups:
         return f"does not serve the group {group!r}"
-    if endpoint not in look.snapshot.usable[row.id].adapter.endpoints:
+    usable = look.snapshot.usable.get(row.id)
+    if usable is not None and endpoint not in usable.adapter.endpoints:
         return f"does not serve {endpoint}"
     return "a running gateway has not taken it yet"

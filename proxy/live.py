@@ -36,7 +36,7 @@ POLL_S = 0.1
 _HEARTBEAT_S = 5.0
 _MAX_KNOWN = 50_000
 ADMIN_KEY_NAME = "admin key"
-"""Of the user and the token that requests with the admin key are booked on."""
+"""Of whoever has the admin key: in the audit trail, and of the user and token its requests are booked on."""
 NO_KEY = "\0admin key"
 
 
@@ -63,7 +63,8 @@ class Live:
         admin_key = admin_key.strip().removeprefix(TOKEN_PREFIX)
         self._admin_hash = vault.token_hash(admin_key) if admin_key else None
         self._owner = Owner()
-        self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        """Of this gateway, among those that run on the database."""
         self._reported_at = 0.0
         self._is_away = False
         self._loading = asyncio.Lock()
@@ -78,7 +79,7 @@ class Live:
     async def __aexit__(self, *exc: object) -> None:
         await self._owner.close()
         with suppress(DatabaseError):  # it is forgotten in time
-            await self._store.forget_instance(self._name)
+            await self._store.forget_instance(self.name)
 
     async def catch_up(self) -> bool:
         """Load what has changed in the store; says whether anything has since the call, whoever loaded it.
@@ -162,7 +163,7 @@ class Live:
     async def _report(self) -> None:
         self._reported_at = time.monotonic()
         health = orjson.dumps(self.health.report(time.monotonic())).decode()
-        await self._store.report_instance(self._name, self.snapshot.generation, int(time.time()), health)
+        await self._store.report_instance(self.name, self.snapshot.generation, int(time.time()), health)
 
 
 async def read_snapshot(

@@ -137,6 +137,11 @@ class ChannelRow:
     @property
     def keys(self) -> tuple[str, ...]:
         """Its keys, one a line in `key`; a single empty one where none is needed."""
-        if self.key.lstrip().startswith(_ONE_KEY):
-            return (self.key,)
-        return tuple(dict.fromkeys(line.strip() for line in self.key.splitlines() if line.strip())) or ("",)
+        return keys_of(self.key) or ("",)
+
+
+def keys_of(text: str) -> tuple[str, ...]:
+    """Return the keys in a text, one a line, each once; a key of several lines is one."""
+    if text.lstrip().startswith(_ONE_KEY):
+        return (text,)
+    return tuple(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))

@@ -187,9 +187,25 @@ def bound(row: ChannelRow, adapter: Adapter) -> UsableChannel:
         if option.choices and value not in option.choices:
             raise ValueError(f"{option.name} = {value!r}: expected one of {', '.join(option.choices)}")
     keys = tuple(Channel(row.id, row.name, row.base_url, key, row.options) for key in row.keys)
-    for key in keys:
-        adapter.check(key)
+    _check(row, adapter, keys)
     return UsableChannel(row, adapter, keys[0], keys)
+
+
+def _check(row: ChannelRow, adapter: Adapter, keys: tuple[Channel, ...]) -> None:
+    """Let the adapter check each key; what is wrong with some of them is said with the line it stands on."""
+    problems: dict[str, str] = {}
+    for key in keys:
+        try:
+            adapter.check(key)
+        except ValueError as exc:
+            problems[key.key] = str(exc)
+    if not problems:
+        return
+    first, problem = next(iter(problems.items()))
+    if len(problems) == len(keys) and len(set(problems.values())) == 1:
+        raise ValueError(problem)
+    lines = [line.strip() for line in row.key.splitlines()]
+    raise ValueError(f"line {lines.index(first) + 1} of the key: {problem}")
 
 
 def demo_channel(adapter: Adapter) -> ChannelRow:

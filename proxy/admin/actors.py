@@ -14,12 +14,10 @@ from aiohttp import web
 
 from ..auth import client_address, is_trusted
 from ..errors import GatewayError, forbidden, unauthorized
+from ..live import ADMIN_KEY_NAME
 from ..records import ENABLED, ROLE_ROOT, User
 from .desk import DESK, Desk
 from .sessions import session_of, user_of_session, user_of_token
-
-ADMIN_KEY_NAME = "admin key"
-"""Name of whoever has the admin key, in the audit trail."""
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 

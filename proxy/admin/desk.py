@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -28,6 +30,10 @@ class Desk:
     relay: Relay
     live: Live
     door: Door = field(default_factory=Door)
+    started_at: int = field(default_factory=lambda: int(time.time()))
+    """Unix seconds."""
+    importing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while another gateway is moved in."""
 
     @property
     def adapters(self) -> Mapping[str, Adapter]:

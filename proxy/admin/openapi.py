@@ -12,6 +12,7 @@ from ... import __version__
 from .fields import Shown
 from .operations import PREFIX, Operation
 from .sessions import COOKIE
+from .streams import EVENTS, LINES, TABLE
 
 _REF = "#/components/schemas/{name}"
 _JSON = "application/json"
@@ -99,7 +100,8 @@ def _parameters(
     if operation.query is not None:
         query = components[re.sub(r".*/", "", found[str(operation.query)]["$ref"])]
         for name, schema in query["properties"].items():
-            yield {"name": name, "in": "query", "required": False, "schema": _sent(schema)}
+            is_required = name in query.get("required", ())
+            yield {"name": name, "in": "query", "required": is_required, "schema": _sent(schema)}
     if operation.is_once:
         yield _header(
             "Idempotency-Key", "With the same key again in a day the first answer is given again.", 191
@@ -120,10 +122,27 @@ def _header(name: str, text: str, most: int = 1000) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
 
 
+_PIECES = {
+    LINES: "Lines of JSON as they come, like `x-itemSchema`; the last one is an error if it fails midway.",
+    EVENTS: "Server-sent events, whose data are JSON like `x-itemSchema`; an event `error` says it fails.",
+    TABLE: "A table whose first line has the names of the columns, those of `x-itemSchema`.",
+}
+
+
+def _content(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
+    """Say of what an answer is; of a stream, of what its pieces are."""
+    return {
+        media: {"schema": schema}
+        if media == _JSON
+        else {"schema": {"type": "string", "description": _PIECES[media]}, "x-itemSchema": schema}
+        for media in operation.media
+    }
+
+
 def _responses(operation: Operation, found: dict[str, Any]) -> dict[str, Any]:
     success: dict[str, Any] = {"description": "Done."}
     if operation.answer is not None:
-        success["content"] = {_JSON: {"schema": found[str(operation.answer)]}}
+        success["content"] = _content(operation, found[str(operation.answer)])
     if operation.is_tagged:
         text = "Tag of the state that is shown."
         success["headers"] = {"ETag": {"description": text, "schema": {"type": "string"}}}

@@ -20,6 +20,7 @@ from ..records import ROLES
 from .actors import Actor
 from .desk import Desk
 from .fields import Tagged
+from .streams import Media, Stream
 
 PREFIX = "/api/v1"
 
@@ -79,7 +80,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method on a path below `/api/v1`. `answer` is None for an empty answer."""
+    """A method on a path below `/api/v1`. `answer` is None for an empty answer.
+
+    Of a stream it is one piece of it, and `media` are the types in which it may come.
+    """
 
     method: str
     path: str
@@ -94,6 +98,7 @@ class Operation:
     is_tagged: bool
     is_matched: bool
     is_once: bool
+    media: tuple[Media, ...] = ("application/json",)
 
     @property
     def name(self) -> str:
@@ -122,9 +127,17 @@ class Operations:
         """Show something."""
         return self._add("GET", path, least)
 
+    def follow(self, path: str, least: Least, *media: Media) -> Callable[[H], H]:
+        """Show something bit by bit; the handler returns a Stream of one of these types."""
+        return self._add("GET", path, least, media=media)
+
     def post(self, path: str, least: Least, *, status: int = 201, once: bool = True) -> Callable[[H], H]:
         """Make something. `once`: an `Idempotency-Key` is kept with the answer here, not by the handler."""
         return self._add("POST", path, least, status=status, once=once)
+
+    def run(self, path: str, least: Least, media: Media) -> Callable[[H], H]:
+        """Do something that takes its time; the handler returns a Stream of what comes of it."""
+        return self._add("POST", path, least, media=(media,))
 
     def put(self, path: str, least: Least) -> Callable[[H], H]:
         """Set something."""
@@ -140,19 +153,20 @@ class Operations:
 
     def _add(
         self, method: str, path: str, least: Least, *, status: int = 200, once: bool = False,
-        matched: bool = False,
+        matched: bool = False, media: tuple[Media, ...] = ("application/json",),
     ) -> Callable[[H], H]:  # fmt: skip
         def added(handler: H) -> H:
             hints = get_type_hints(handler, include_extras=True)
             answer = hints.pop("return")
             is_tagged = get_origin(answer) is Tagged
-            answer = get_args(answer)[0] if is_tagged else answer
+            answer = get_args(answer)[0] if get_origin(answer) in (Tagged, Stream) else answer
             answer = None if answer is type(None) else answer
             takes = {name: hints[name] for name in re.findall(r"{(\w+)}", path)}
             self.all.append(
                 Operation(
                     method, path, least, self.area, handler, takes, hints.get("query"), hints.get("body"),
                     answer, 204 if answer is None else status, is_tagged, matched, once,
+                    media,
                 )
             )  # fmt: skip
             return handler

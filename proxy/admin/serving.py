@@ -29,6 +29,7 @@ from .fields import Tagged
 from .operations import RANKS, Call, Operation
 from .reading import read_arguments
 from .sessions import set_session
+from .streams import JSON, Stream, send
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,12 @@ def handler_of(operation: Operation) -> Handler:
         arguments = await read_arguments(operation, request, desk.config.server.body_idle_s)
         call = Call(desk, actor, address_of(request), request)
         if operation.is_read:
-            return _response(_answered(operation, await operation.handler(call, **arguments)))
+            value = await operation.handler(call, **arguments)
+            if isinstance(value, Stream):
+                return await send(request, value)
+            return _response(_answered(operation, value))
+        if operation.media != (JSON,):
+            return await send(request, await _begun(operation, call, arguments))
         work = request.app[OWNER].start(_write(operation, call, arguments), operation.name)
         return await asyncio.shield(work)
 
@@ -113,6 +119,12 @@ async def _written(operation: Operation, call: Call, arguments: dict[str, Any]) 
     if call.noted.session is not None:
         set_session(call.request, response, call.desk, call.noted.session)
     return response
+
+
+async def _begun(operation: Operation, call: Call, arguments: dict[str, Any]) -> Stream[Any]:
+    stream: Stream[Any] = await operation.handler(call, **arguments)
+    await _audit(operation, call)
+    return stream
 
 
 async def _audit(operation: Operation, call: Call) -> None:

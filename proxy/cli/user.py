@@ -9,10 +9,9 @@ from dataclasses import replace
 
 from ..host import Opened
 from ..manage import users
-from ..money import parse_balance, parse_quota, show_quota
+from ..money import parse_balance, show_quota
 from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ROLE_ROOT, ROLES, User
 from ..store import StoreError
-from ..store.gifts import Invitation
 from ..store.rows import user_account
 from ..vault import hash_password, new_password
 from .amounts import ACTOR, add_idempotency_option, allow_negative, balance, signed, standing
@@ -75,16 +74,10 @@ async def _create(parts: Opened, options: argparse.Namespace) -> None:
     hashed = await asyncio.to_thread(hash_password, password)
     user = User(0, options.name, ROLES[options.role], options.group, ENABLED, now, hashed)
     quota = options.quota if "quota" in options else parse_balance(parts.config.quota.new_user)
-    user = await users.create(parts.store, user, quota, await _invitation(parts, options.invited_by))
+    invitation = await users.invitation(parts.store, options.invited_by or "", parts.config.quota)
+    user = await users.create(parts.store, user, quota, invitation)
     print(f"password: {password}")
     await say_when_live(parts.store, f"user {user.name} created")
-
-
-async def _invitation(parts: Opened, name: str | None) -> Invitation | None:
-    if name is None:
-        return None
-    gifts = parts.config.quota
-    return Invitation(await _find(parts, name), parse_quota(gifts.invited), parse_quota(gifts.inviter))
 
 
 async def _topup(parts: Opened, options: argparse.Namespace) -> None:

@@ -153,7 +153,11 @@ def _read_channels(plan: Plan, rows: Iterable[Row], groups: set[str]) -> None:
         special = Special(
             target.adapter, target.base_url(text(row["base_url"])), text(row["key"]), {"dots": dots}
         )
-        ours = made(special, plain.models)
+        try:
+            ours = made(special, plain.models)
+        except ValueError as exc:
+            plan.leave_out("channel", what, str(exc))
+            continue
         plan.channels.append(PlannedChannel(str(number), _channel(row, plain, ours)))
         if table(row["configs"]):
             plan.leave_out("channel", f"{what}: configs", "a channel here has nothing of the kind")

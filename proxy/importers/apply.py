@@ -120,7 +120,7 @@ class _Work:
         """Return what is new, and remember the rest."""
         new = []
         for thing in things:
-            source_id = _source_id(thing)
+            source_id = thing.source_id
             before, here = self._known.get((kind, source_id)), None
             if before is None:
                 here = find(thing)
@@ -139,7 +139,7 @@ class _Work:
 
     def _tell(self, kind: str, thing: Thing, fate: Fate, number: int) -> None:
         name = thing.row.name
-        self.items.append(Item(kind, _source_id(thing), name, _becomes(thing), fate, number))
+        self.items.append(Item(kind, thing.source_id, name, _becomes(thing), fate, number))
 
     def has_anything(self) -> bool:
         """Whether anything is to be written."""
@@ -176,7 +176,7 @@ class _Work:
                 await bringing.count_on(table)
                 counted_on = True
             new = await self._add(thing, number, bringing)
-            source_id = _source_id(thing)
+            source_id = thing.source_id
             bringing.note(kind, source_id, new)
             place = places[kind, source_id]
             self.items[place] = replace(self.items[place], our_id=new)
@@ -200,11 +200,6 @@ class _Work:
         if isinstance(thing, PlannedChannel):
             return await bringing.channel(replace(thing.row, id=number))
         return await bringing.code(number, columns(thing.row, thing.text))
-
-
-def _source_id(thing: Thing) -> str:
-    part = thing.part if isinstance(thing, PlannedChannel) else ""
-    return f"{thing.source_id}/{part}" if part else thing.source_id
 
 
 def _face(row: ChannelRow) -> tuple[object, ...]:

@@ -62,11 +62,10 @@ class PlannedToken:
 
 @dataclass(frozen=True, slots=True)
 class PlannedChannel:
-    """A channel. `part` is not empty for the second and later of those that one of the source's becomes."""
+    """A channel."""
 
     source_id: str
     row: ChannelRow
-    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,13 @@ from .plan import Plan, PlannedChannel
 def review(plan: Plan, adapters: Mapping[str, Adapter]) -> None:
     """Leave out of a plan the channels that could not work here, saying why.
 
-    One with several keys that cannot be one channel here becomes a channel for each. A user who has another's
-    name, but for blanks, gets their number behind it.
+    A user who has another's name, but for blanks, gets their number behind it.
     """
     _tell_apart(plan)
     kept: list[PlannedChannel] = []
     for channel in plan.channels:
         try:
-            kept += _usable(channel, adapters)
+            kept.append(_usable(channel, adapters))
         except Refused as exc:
             row = channel.row
             plan.leave_out("channel", f"channel {channel.source_id} {row.name[:60]!r}", str(exc)[:300])
@@ -41,24 +40,11 @@ def _tell_apart(plan: Plan) -> None:
         seen.add(name)
 
 
-def _usable(channel: PlannedChannel, adapters: Mapping[str, Adapter]) -> list[PlannedChannel]:
+def _usable(channel: PlannedChannel, adapters: Mapping[str, Adapter]) -> PlannedChannel:
     row = channel.row
     if row.type not in adapters:
         raise Refused("type", f"no adapter {row.type!r} is loaded")
-    row = _without_unknown_options(row, adapters[row.type])
-    keys = row.key.split("\n")
-    try:
-        return [replace(channel, row=checked(adapters, row))]
-    except Refused:
-        if len(keys) == 1:
-            raise
-    rows = [checked(adapters, replace(row, key=key)) for key in keys]
-    return [
-        PlannedChannel(
-            channel.source_id, one if not part else replace(one, id=0), str(part + 1) if part else ""
-        )
-        for part, one in enumerate(rows)
-    ]
+    return replace(channel, row=checked(adapters, _without_unknown_options(row, adapters[row.type])))
 
 
 def _without_unknown_options(row: ChannelRow, adapter: Adapter) -> ChannelRow:

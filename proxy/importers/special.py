@@ -7,8 +7,10 @@ secrets in one, and a few models have another name at the interface we use.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..records import keys_of
 
 _REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx|cn)(-gov|-isob?)?-[a-z]+-\d")
 _CLAUDE = re.compile(r"claude-[\w-]+-\d{8}")
@@ -52,74 +54,102 @@ class Made:
     mapping: dict[str, str] = field(default_factory=dict)
 
 
+def taken_apart(adapter: str, key: str) -> tuple[str, dict[str, str]]:
+    """Split a key as other gateways have it: into one of ours, a line for each of several, and options."""
+    split = _SPLITS.get(adapter)
+    keys, options = list[str](), dict[str, str]()
+    for one in keys_of(key):
+        own, found = split(one) if split else (one, {})
+        keys.append(own)
+        options |= found
+    return "\n".join(keys), options
+
+
 def made(special: Special, models: tuple[str, ...]) -> Made:
     """Return what a channel becomes. Raises ValueError saying why it cannot be."""
-    keys = [line.strip() for line in special.key.splitlines() if line.strip()]
-    plain = Made(special.adapter, special.base_url, "\n".join(keys))
+    key, options = taken_apart(special.adapter, special.key)
+    plain = Made(special.adapter, special.base_url, key, options)
     maker = _MAKERS.get(special.adapter)
-    return maker(plain, keys, special.settings, models) if maker else plain
+    return maker(plain, special.settings, models) if maker else plain
 
 
-def _bedrock(made: Made, keys: list[str], settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
-    region, lines = settings.get("region", ""), []
+# What of a key is none.
+
+Split = tuple[str, dict[str, str]]
+
+
+def _bedrock_key(key: str) -> Split:
+    parts = key.split("|")
+    region = next((part for part in parts if _REGION.fullmatch(part)), "")
+    return "|".join(part for part in parts if part != region), {"region": region} if region else {}
+
+
+def _azure_key(key: str) -> Split:
+    own, _, version = key.partition("|")
+    return own, {"api_version": version} if version else {}
+
+
+def _spark_key(key: str) -> Split:
+    parts = key.split("|")
+    # The WebSocket's APPID|APISecret|APIKey; the HTTP interface takes the latter two the other way round.
+    return f"{parts[2]}:{parts[1]}" if len(parts) == 3 else ":".join(parts), {}
+
+
+def _hunyuan_key(key: str) -> Split:
+    return "|".join(key.split("|")[-2:]), {}
+
+
+def _first(key: str) -> Split:
+    return key.partition("|")[0], {}
+
+
+def _qianfan_key(key: str) -> Split:
+    own, _, app = key.partition("|")
+    return (own, {"appid": app} if app else {}) if key.startswith("bce-v3/") else (key, {})
+
+
+_SPLITS: Mapping[str, Callable[[str], Split]] = {
+    "bedrock": _bedrock_key, "azure": _azure_key, "spark": _spark_key, "hunyuan-native": _hunyuan_key,
+    "coze": _first, "minimax": _first, "qianfan": _qianfan_key,
+}  # fmt: skip
+
+
+# What of a channel is another thing here.
+
+
+def _bedrock(made: Made, settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
+    key, options = made.key, dict(made.options)
     if settings.get("ak") and settings.get("sk"):
-        keys = [f"{settings['ak']}|{settings['sk']}"]
-    for line in keys:
-        parts = line.split("|")
-        found = next((part for part in parts if _REGION.fullmatch(part)), "")
-        region = region or found
-        lines.append("|".join(part for part in parts if part != found))
+        key = f"{settings['ak']}|{settings['sk']}"
+    if settings.get("region"):
+        options["region"] = settings["region"]
     names = {model: _BEDROCK.get(model) or f"anthropic.{model}-v1:0" for model in models
              if model in _BEDROCK or _CLAUDE.fullmatch(model)}  # fmt: skip
-    options = {"region": region} if region else {}
-    return Made(made.adapter, made.base_url, "\n".join(lines), options, names)
+    return Made(made.adapter, made.base_url, key, options, names)
 
 
-def _azure(made: Made, keys: list[str], settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
+def _azure(made: Made, settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
     version = settings.get("api_version", "")
-    for line in keys:
-        version = line.partition("|")[2] or version
-    key = "\n".join(line.partition("|")[0] for line in keys)
-    options = {"api_version": version, "dots": settings.get("dots", "strip")}
-    return Made(made.adapter, made.base_url, key, {name: value for name, value in options.items() if value})
+    stated = {"api_version": version} if version else {}
+    return replace(made, options={"dots": settings.get("dots", "strip"), **stated, **made.options})
 
 
-def _spark(made: Made, keys: list[str], settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
-    lines = []
-    for line in keys:
-        parts = line.split("|")
-        # The WebSocket's APPID|APISecret|APIKey; the HTTP interface takes the latter two the other way round.
-        lines.append(f"{parts[2]}:{parts[1]}" if len(parts) == 3 else ":".join(parts))
-    names = {model: _SPARK[model] for model in models if model in _SPARK}
-    return Made(made.adapter, made.base_url, "\n".join(lines), {}, names)
+def _spark(made: Made, settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
+    return replace(made, mapping={model: _SPARK[model] for model in models if model in _SPARK})
 
 
-def _hunyuan(made: Made, keys: list[str], settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
-    return Made(made.adapter, made.base_url, "\n".join("|".join(line.split("|")[-2:]) for line in keys))
-
-
-def _first(made: Made, keys: list[str], settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
-    return Made(made.adapter, made.base_url, "\n".join(line.partition("|")[0] for line in keys))
-
-
-def _qianfan(made: Made, keys: list[str], settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
-    app = next((line.partition("|")[2] for line in keys if line.startswith("bce-v3/") and "|" in line), "")
-    lines = [line.partition("|")[0] if line.startswith("bce-v3/") else line for line in keys]
-    return Made(made.adapter, made.base_url, "\n".join(lines), {"appid": app} if app else {})
-
-
-def _zhipu(made: Made, keys: list[str], settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
+def _zhipu(made: Made, settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
     if models and all(model.startswith("chatglm") for model in models) and not made.base_url:
         return Made("chatglm", "", made.key)
     return made
 
 
-def _dashscope(made: Made, keys: list[str], settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
+def _dashscope(made: Made, settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
     # DashScope itself serves both interfaces, more by the compatible one; a proxy may know but the native.
     return made if made.base_url else Made("dashscope-compatible", "", made.key)
 
 
-def _openai(made: Made, keys: list[str], settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
+def _openai(made: Made, settings: Mapping[str, str], models: tuple[str, ...]) -> Made:
     if made.base_url.removesuffix("/v1") != "https://api.cloudflare.com":
         return made
     account = settings.get("user_id", "")
@@ -128,7 +158,7 @@ def _openai(made: Made, keys: list[str], settings: Mapping[str, str], models: tu
     return Made(made.adapter, f"https://api.cloudflare.com/client/v4/accounts/{account}/ai/v1", made.key)
 
 
-_MAKERS = {
-    "bedrock": _bedrock, "azure": _azure, "spark": _spark, "hunyuan-native": _hunyuan, "coze": _first,
-    "minimax": _first, "qianfan": _qianfan, "zhipu": _zhipu, "dashscope": _dashscope, "openai": _openai,
+_MAKERS: Mapping[str, Callable[[Made, Mapping[str, str], tuple[str, ...]], Made]] = {
+    "bedrock": _bedrock, "azure": _azure, "spark": _spark, "zhipu": _zhipu, "dashscope": _dashscope,
+    "openai": _openai,
 }  # fmt: skip

@@ -49,6 +49,7 @@ _DASHSCOPE = "https://dashscope.aliyuncs.com"
 _ARK = "https://ark.cn-beijing.volces.com"
 _WENXIN_PATH = "/rpc/2.0/ai_custom/v1/wenxinworkshop"
 _GEMINI = "https://generativelanguage.googleapis.com"
+_AZURE = "https://{resource_name}.openai.azure.com"
 _NO_SUCH = "canalgate has no adapter for it: "
 _VERTEX = _NO_SUCH + "Vertex AI; the same models have the type gemini with a key of Google AI Studio"
 
@@ -148,8 +149,8 @@ NEW_API: Types = {
 
 AI_PROXY: Types = {
     1: Target("openai", OPENAI + "/v1"),
-    3: Target("azure"),
-    4: Target("azure"),
+    3: Target("azure", _AZURE),
+    4: Target("azure", _AZURE),
     12: _openai(_GEMINI + "/v1beta/openai", ""),
     13: Target("qianfan", "https://qianfan.baidubce.com/v2"),
     14: Target("anthropic", "https://api.anthropic.com/v1"),
@@ -173,7 +174,7 @@ AI_PROXY: Types = {
     34: Target("coze", "https://api.coze.com", is_other=True),
     35: Target("cohere", "https://api.cohere.ai"),
     36: Target("deepseek", "https://api.deepseek.com/v1"),
-    37: _openai("", ""),
+    37: _openai("https://api.cloudflare.com", ""),
     40: _same("doubao", _ARK, "/api/v3"),
     41: Target("novita", "https://api.novita.ai/v3/openai"),
     42: _VERTEX,

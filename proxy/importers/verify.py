@@ -50,7 +50,7 @@ def _counts(plan: Plan, known: Known, here: Mapping[str, set[object]]) -> Iterab
     things = {
         "user": [one.source_id for one in plan.users],
         "token": [one.source_id for one in plan.tokens],
-        "channel": [_channel_id(one.source_id, one.part) for one in plan.channels],
+        "channel": [one.source_id for one in plan.channels],
         "code": [one.source_id for one in plan.codes],
         "price": list(plan.prices),
         "group": list(plan.groups),
@@ -89,7 +89,7 @@ async def _routes(
     numbers: dict[int, str] = {}
     for (kind, source_id), our_id in known.items():
         if kind == "channel":
-            numbers[our_id] = source_id.partition("/")[0]
+            numbers[our_id] = source_id
     snapshot = build(0, await store.channels(), adapters)
     here = {
         route: {numbers[member.row.id] for member in members if member.row.id in numbers}
@@ -102,10 +102,6 @@ async def _routes(
             what = f"channels of {route[1]!r} for group {route[0]!r}"
             found.append(Difference(what, _listed(there), _listed(ours)))
     return found
-
-
-def _channel_id(source_id: str, part: str) -> str:
-    return f"{source_id}/{part}" if part else source_id
 
 
 def _listed(numbers: Iterable[str]) -> str:

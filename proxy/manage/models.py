@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import get_args
 
+from ..prices.book import PriceBook
+from ..pricing import Price
 from ..records import ChannelRow, ModelRoute, RouteMode
 from ..snapshot import chain
 from .refused import Refused
@@ -13,6 +16,41 @@ MODES: tuple[str, ...] = get_args(RouteMode)
 
 _MOST_NAME = 191
 _MOST_FALLBACKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A channel that offers a model, and what is stated of its price there; None for nothing."""
+
+    channel: ChannelRow
+    upstream_model: str
+    price: Price | None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that channels offer, or that others stand in for."""
+
+    route: ModelRoute
+    offers: tuple[Offer, ...]
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether a price is stated on each channel that offers it; what stands in has its own."""
+        return all(offer.price is not None for offer in self.offers)
+
+
+def overview(
+    book: PriceBook, routes: Mapping[str, ModelRoute], channels: Iterable[ChannelRow]
+) -> list[Model]:
+    """Return every model that a channel offers or that is set, by name."""
+    offers: dict[str, list[Offer]] = {name: [] for name in routes}
+    for row in channels:
+        for model in row.models:
+            upstream = row.mapping.get(model, model)
+            offer = Offer(row, upstream, book.stated(model, upstream, row.type))
+            offers.setdefault(model, []).append(offer)
+    return [Model(routes.get(name, ModelRoute(name)), tuple(offers[name])) for name in sorted(offers)]
 
 
 def checked(

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from ..config import Quota
 from ..errors import GatewayError, forbidden
+from ..money import parse_quota
 from ..records import DISABLED, ENABLED, ROLE_ROOT, ROLES, User
 from ..store import Store, StoreError
 from ..store.changes import Missing
@@ -32,6 +34,24 @@ async def create(
         raise Refused("role", "there is one root user, from the first start")
     check_rank(by, user)
     return await store.add_user(user, quota, invitation)
+
+
+async def invitation(store: Store, by: str, gifts: Quota) -> Invitation | None:
+    """Return what an invitation by the user of this name gives; None for no name. Raises Refused."""
+    if not by:
+        return None
+    inviter = await store.user(by)
+    if inviter is None:
+        raise Refused("invited_by", "there is no user of this name")
+    return Invitation(inviter, parse_quota(gifts.invited), parse_quota(gifts.inviter))
+
+
+async def remove(store: Store, user: User, by: int = ROLE_ROOT) -> None:
+    """Delete a user with their tokens and sessions; what they spent stays in the log. Raises Refused."""
+    check_rank(by, user)
+    if user.role == ROLE_ROOT:
+        raise Refused("id", "the root user stays")
+    await store.remove_user(user.id)
 
 
 async def edit(store: Store, user_id: int, change: Change, by: int = ROLE_ROOT) -> tuple[User, User]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..limits import budget_ends
 from .changes import StoreError, bump
@@ -26,6 +27,18 @@ _KEEP_BUDGETS_S = 35 * 86_400
 """A gateway that died may be started again, and its journal be booked, so late."""
 _FORGET_AT_ONCE = 500
 _AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """A change of a balance that was no request: how much, why, by whom and when (unix seconds)."""
+
+    id: int
+    amount: int
+    kind: str
+    note: str
+    actor: str
+    at: int
 
 
 class Accounts:
@@ -85,16 +98,14 @@ class Accounts:
             change = (balance or 0) - (state.remaining or 0)
             await transaction.run(_CREDIT_ROW, _credit_row(name, change, "set", "", actor, now))
 
-    async def credits(self, name: str, limit: int = 100) -> list[Mapping[str, object]]:
-        """Return the latest changes of an account's balance that were no requests."""
-        return [
-            dict(row)
-            for row in await self._database.all(
-                "SELECT amount, kind, note, actor, at FROM credits WHERE account = :name"
-                " ORDER BY id DESC LIMIT :most",
-                {"name": name, "most": limit},
-            )
-        ]
+    async def credits(self, name: str, limit: int = 100, before: int | None = None) -> list[Credit]:
+        """Return changes of an account's balance that were no requests, newest first."""
+        rows = await self._database.all(
+            "SELECT id, amount, kind, note, actor, at FROM credits WHERE account = :name AND id < :before"
+            " ORDER BY id DESC LIMIT :most",
+            {"name": name, "before": before if before is not None else MOST, "most": limit},
+        )
+        return [Credit(**row) for row in rows]
 
     async def latest(
         self, kinds: Sequence[str], limit: int, user_id: int | None = None

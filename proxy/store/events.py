@@ -26,11 +26,15 @@ class Events:
             await transaction.run("DELETE FROM events WHERE id <= :old", {"old": new - _MOST_KEPT})
         return Event(new, event.at, event.kind, event.subject, event.detail)
 
-    async def latest(self, limit: int, before: int | None = None) -> list[Event]:
-        """Return so many events, newest first, older than the one with this id if one is given."""
+    async def latest(
+        self, limit: int, before: int | None = None, kind: str | None = None, subject: str | None = None
+    ) -> list[Event]:
+        """Return so many events, newest first: older than the one with this id, of a kind, of a subject."""
+        only = {name: text for name, text in (("kind", kind), ("subject", subject)) if text is not None}
+        where = " AND ".join(["id < :before", *(f"{name} = :{name}" for name in only)])
         rows = await self._database.all(
-            "SELECT * FROM events WHERE id < :before ORDER BY id DESC LIMIT :most",
-            {"before": before if before is not None else 2**62, "most": limit},
+            f"SELECT * FROM events WHERE {where} ORDER BY id DESC LIMIT :most",
+            {"before": before if before is not None else 2**62, "most": limit, **only},
         )
         return [
             Event(row["id"], row["at"], row["kind"], row["subject"], orjson.loads(row["detail"]))

@@ -15,6 +15,7 @@ import msgspec
 from ..ledger.entry import Entry
 from . import rollups
 from .database import Database, DatabaseError, Dialect, Transaction, Unavailable
+from .minutes import minutes
 from .months import INDEXES, Months, after, month_of, start_of, table_of
 from .peaks import Peak, peaks
 from .request_rows import COLUMNS, TEXTS, entry, of_short_number, split_id, storable, values
@@ -148,6 +149,18 @@ class Requests:
             peak
             for month in months
             for peak in await peaks(self._database, table_of(month), from_ms, to_ms, step_s, named)
+        ]
+
+    async def minutes(
+        self, from_s: int, to_s: int, only: Mapping[By, int | str], group_by: Sequence[By]
+    ) -> list[Total]:
+        """Return sums of minutes, of the log itself: see minutes.minutes."""
+        from_ms, to_ms = from_s * 1000, to_s * 1000
+        months = [m for m in await self._months.all() if month_of(from_ms) <= m <= month_of(to_ms)]
+        return [
+            total
+            for month in reversed(months)
+            for total in await minutes(self._database, table_of(month), from_ms, to_ms, only, group_by)
         ]
 
     async def page(self, filters: Filters, before: str | None, limit: int) -> tuple[list[Entry], str | None]:

@@ -173,10 +173,11 @@ async def totals(
         f"SELECT {', '.join((*columns, sums))} FROM {table} WHERE {' AND '.join(where)}{grouped}",
         {**given, **{str(name): value for name, value in only.items()}},
     )
-    return [_total(row) for row in rows if row["requests"] is not None]  # None: the sum of nothing
+    return [total_of(row) for row in rows if row["requests"] is not None]  # None: the sum of nothing
 
 
-def _total(row: Row) -> Total:
+def total_of(row: Row) -> Total:
+    """Return a row of sums as a Total."""
     # A database may say a sum as a Decimal.
     values: dict[str, Any] = {k: value if k == "model" else int(value) for k, value in row.items()}
     return Total(**values)

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from .database import Database, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who is logged in; times are unix seconds."""
+
+    session_hash: bytes = field(repr=False)
+    created_at: int
+    expires_at: int
 
 
 class Sessions:
@@ -35,6 +46,20 @@ class Sessions:
                 "DELETE FROM sessions WHERE session_hash = :session_hash", {"session_hash": session_hash}
             )
 
+    async def of(self, user_id: int, now: int) -> list[Session]:
+        """Return a user's sessions, newest first."""
+        rows = await self._database.all(
+            "SELECT session_hash, created_at, expires_at FROM sessions"
+            " WHERE user_id = :user_id AND expires_at > :now ORDER BY created_at DESC, session_hash",
+            {"user_id": user_id, "now": now},
+        )
+        return [Session(bytes(row["session_hash"]), row["created_at"], row["expires_at"]) for row in rows]
+
+    async def close_all(self, user_id: int, but: bytes = b"") -> None:
+        """End all sessions of a user but this one."""
+        async with self._database.transaction() as transaction:
+            await close_all(transaction, user_id, but)
+
     async def forget_old(self, now: int) -> None:
         """Delete the sessions that have ended."""
         async with self._database.transaction() as transaction:
@@ -61,6 +86,9 @@ class Sessions:
         return int(row["user_id"]) if row else None
 
 
-async def close_all(transaction: Transaction, user_id: int) -> None:
-    """End all sessions of a user as part of a transaction."""
-    await transaction.run("DELETE FROM sessions WHERE user_id = :user_id", {"user_id": user_id})
+async def close_all(transaction: Transaction, user_id: int, but: bytes = b"") -> None:
+    """End all sessions of a user but this one as part of a transaction."""
+    await transaction.run(
+        "DELETE FROM sessions WHERE user_id = :user_id AND session_hash <> :but",
+        {"user_id": user_id, "but": but},
+    )

@@ -115,12 +115,17 @@ class Store:
         async with self.database.transaction() as transaction:
             await transaction.run("DELETE FROM instances WHERE id = :id", {"id": name})
 
+    async def instances(self, now: int) -> list[tuple[str, int, int]]:
+        """Return name, generation loaded and last word (unix seconds) of the running gateways."""
+        rows = await self.database.all(
+            "SELECT id, generation, seen_at FROM instances WHERE seen_at >= :alive ORDER BY id",
+            {"alive": now - _ALIVE_S},
+        )
+        return [(row["id"], int(row["generation"]), int(row["seen_at"])) for row in rows]
+
     async def instance_generations(self, now: int) -> list[int]:
         """Generations that the running gateways have loaded."""
-        rows = await self.database.all(
-            "SELECT generation FROM instances WHERE seen_at >= :alive", {"alive": now - _ALIVE_S}
-        )
-        return [int(row["generation"]) for row in rows]
+        return [generation for _, generation, _ in await self.instances(now)]
 
     async def instance_healths(self, now: int) -> list[str]:
         """How channels fare, as the running gateways have said last."""

@@ -2,10 +2,11 @@
 
 import pytest
 from canalgate.proxy.admin.aiproxy.forms import Form, edited, new_channels, shown
-from canalgate.proxy.admin.aiproxy.keys import kept_or_new, masked, masked_proxy, taken_apart
+from canalgate.proxy.admin.aiproxy.keys import kept_or_new, masked, masked_proxy
 from canalgate.proxy.admin.aiproxy.types import KINDS, kind_of, metas
 from canalgate.proxy.config import Config
 from canalgate.proxy.host import load_plugins
+from canalgate.proxy.importers.special import taken_apart
 from canalgate.proxy.manage.refused import Refused
 from canalgate.proxy.records import ChannelRow
 from canalgate.proxy.store.rollups import Total

@@ -72,6 +72,22 @@ async def test_a_change_leaves_what_is_not_sent(root):
     assert (row.key, row.proxy) == (WHOLE["key"], WHOLE["proxy"])
 
 
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("AKIA|secret\n\nnonsense|x|y|z\nb|c", "line 3 of the key: "), ("nonsense|a|b|c", "channel: "),
+        ("a|b|c|d\ne|f|g|h", "channel: "),
+    ],
+)  # fmt: skip
+async def test_a_key_that_cannot_work_is_named_by_its_line(root, key, problem):
+    bedrock = {"type": "bedrock", "name": "a", "models": ["m"], "options": {"region": "us-east-1"}}
+    answer = await root.post("/channels", {**bedrock, "key": key})
+    assert answer.status == 400
+    assert problem in answer.error["message"]
+    assert ("line" in problem) == (" of the key: " in answer.error["message"])
+    assert "nonsense" not in answer.error["message"]
+
+
 async def test_a_change_that_cannot_work_changes_nothing(root):
     await root.post("/channels", OPENAI)
     before = await root.get("/channels/1")

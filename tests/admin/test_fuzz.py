@@ -19,7 +19,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-SCHEMA = schemathesis.openapi.from_dict(document(OPERATIONS))
+# The tail of the log goes on as long as somebody watches.
+SCHEMA = schemathesis.openapi.from_dict(document(OPERATIONS)).exclude(operation_id="tail_logs")
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
     response_schema_conformance,
@@ -37,7 +38,7 @@ def running(folder):
             for number in range(5):
                 await gateway.add_channel("http://127.0.0.1:9/v1", f"m{number}")
                 await gateway.add_token()
-                await gateway.chat(f"m{number}")
+            await gateway.chat("m0")
             await gateway.parts.store.codes.create("gift", 5, 5, None, 1)
             place["url"] = gateway.url
             ready.set()

@@ -104,7 +104,7 @@ async def test_a_top_up_happens_once_for_its_key(root, anna):
     assert (await root.post(path, {"amount": -150})).json["balance"]["remaining"] == 0
     assert (await anna.get("/me")).json["balance"] == {"remaining": 0, "used": 0}
     history = await root.gateway.parts.store.accounts.credits(f"user:{anna.user_id}")
-    assert [(row["amount"], row["actor"]) for row in history][:2] == [(-150, "admin key"), (50, "admin key")]
+    assert [(row.amount, row.actor) for row in history][:2] == [(-150, "admin key"), (50, "admin key")]
 
 
 RANKS = [

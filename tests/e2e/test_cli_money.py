@@ -123,9 +123,7 @@ def test_an_invitation_gives_to_both_who_are_not_without_limit(
     done(f"user create a {inviter}", f"user create b --invited-by a {invited}")
     assert [row["remaining"] for row in rows("user list").values()] == remaining
     gifts = on_store(tmp_path, lambda store: store.accounts.credits("user:2"))
-    assert [(row["kind"], row["note"]) for row in gifts] == [("gift", "invited by a")] * (
-        remaining[1] is not None
-    )
+    assert [(row.kind, row.note) for row in gifts] == [("gift", "invited by a")] * (remaining[1] is not None)
 
 
 def test_an_invitation_by_nobody_makes_no_user(run, rows):

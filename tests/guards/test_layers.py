@@ -19,7 +19,7 @@ AREAS = {
     "choice": "snapshot health routing explain",
     "store": "store store.*",
     "parts": "live transfer playback access_log upstream upstream.* credentials upload batches pages bodies"
-    " alarms account_pages replays ledger.* lanes.body heartbeats kept",
+    " alarms watchers account_pages replays ledger.* lanes.body heartbeats kept",
     "management": "manage manage.* importers importers.* backup blueprint blueprint.*",
     "requests": "bill attempts attempt asking continuing gate relay probe checkups exchange rejoin",
     "admin": "admin admin.*",

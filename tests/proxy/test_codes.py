@@ -33,7 +33,7 @@ async def test_a_code_adds_its_quota_and_says_so(database, codes):
     states = [(code.id, code.status, code.redeemed_by, code.redeemed_at) for code in await codes.list()]
     assert states == [(1, "used", 1, NOW), (2, "enabled", None, None)]
     (row,) = await Accounts(database).credits("user:1")
-    assert (row["kind"], row["note"], row["actor"], row["amount"]) == ("code", "spring", "code 1", 500)
+    assert (row.kind, row.note, row.actor, row.amount) == ("code", "spring", "code 1", 500)
     assert first != second
 
 

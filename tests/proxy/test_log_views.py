@@ -144,3 +144,25 @@ async def test_a_number_of_a_channel_is_kept_replaced_and_forgotten(store):
     await store.numbers.put(1, None)
     await store.numbers.put(9, None)
     assert await store.numbers.all() == {2: 12}
+
+
+MINUTES = [
+    ({}, (), [(0, 3), (60, 1)]),
+    ({}, ("channel_id",), [(0, 1), (0, 2), (60, 1)]),
+    ({"user_id": 1, "channel_id": 3}, ("model", "token_id"), [(0, 2), (60, 1)]),
+    ({"model": "other"}, (), []),
+]
+
+
+@pytest.mark.parametrize(("only", "group_by", "sums"), MINUTES)
+async def test_the_log_is_summed_by_minutes(log, only, group_by, sums):
+    start = NOON_MS // 1000
+    found = await log.minutes(start, start + 3600, only, group_by)
+    assert [(one.starts_at - start, one.requests) for one in found] == sums
+
+
+async def test_the_minutes_of_two_months_follow_each_other(log):
+    first, second, third = await log.minutes((NOON_MS - MONTH_MS) // 1000, NOON_MS // 1000 + 61, {}, ())
+    assert (first.requests, first.failures, first.prompt_tokens, first.first_byte_ms) == (2, 0, 20, 80)
+    assert (second.failures, second.first_bytes, second.total_ms) == (1, 3, 300)
+    assert (third.first_bytes, third.first_byte_ms, third.cached_tokens) == (0, 0, 1)

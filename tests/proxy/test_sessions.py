@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from canalgate.proxy.manage.edits import edited
-from canalgate.proxy.records import DISABLED, ENABLED, ROLE_USER, Token, User
+from canalgate.proxy.records import DISABLED, ENABLED, ROLE_USER, Event, Token, User
 from canalgate.proxy.store import Missing, StoreError
 from canalgate.proxy.store.idempotency import KEEP_S, claim, keep, release
 from canalgate.proxy.store.trail import Deed
@@ -33,6 +33,41 @@ async def test_sessions_that_have_ended_are_forgotten(store, anna):
     await store.sessions.open(OTHER, anna.id, NOW, NOW + 20)
     await store.sessions.forget_old(NOW + 10)
     assert [await store.sessions.user_id(one, NOW) for one in (HASH, OTHER)] == [None, anna.id]
+
+
+async def test_sessions_are_listed_newest_first_and_end_together_but_one(store, anna):
+    await store.sessions.open(HASH, anna.id, NOW, NOW + 10)
+    await store.sessions.open(OTHER, anna.id, NOW + 1, NOW + 20)
+    found = await store.sessions.of(anna.id, NOW)
+    assert [(one.session_hash, one.created_at) for one in found] == [(OTHER, NOW + 1), (HASH, NOW)]
+    assert [one.session_hash for one in await store.sessions.of(anna.id, NOW + 10)] == [OTHER]
+    await store.sessions.close_all(anna.id, HASH)
+    assert [one.session_hash for one in await store.sessions.of(anna.id, NOW)] == [HASH]
+    await store.sessions.close_all(anna.id)
+    assert await store.sessions.of(anna.id, NOW) == []
+
+
+async def test_events_are_found_by_kind_and_subject_before_another(store):
+    for number in range(4):
+        event = Event(0, NOW, "odd" if number % 2 else "even", f"channel:{number % 3}", {"n": number})
+        await store.events.add(event)
+
+    async def found(*only):
+        return [event.detail["n"] for event in await store.events.latest(9, *only)]
+
+    last = (await store.events.latest(1))[0].id
+    assert await found(last) == [2, 1, 0]
+    assert await found(None, "odd") == [3, 1]
+    assert await found(None, None, "channel:0") == [3, 0]
+    assert await found(last, "even", "channel:0") == [0]
+
+
+async def test_credits_go_on_before_another(store, anna):
+    for amount in (1, 2, 3):
+        await store.accounts.credit(f"user:{anna.id}", amount, "topup", "", "test", NOW)
+    first, second = await store.accounts.credits(f"user:{anna.id}", 2)
+    assert (first.amount, second.amount) == (3, 2)
+    assert [one.amount for one in await store.accounts.credits(f"user:{anna.id}", 9, second.id)] == [1]
 
 
 async def test_a_new_password_ends_all_sessions_and_only_where_it_is_still_the_one_that_was_read(store, anna):

@@ -129,6 +129,7 @@ async def test_an_instance_counts_while_it_reports(store):
     await store.report_instance("a", 5, 1010)
     await store.report_instance("silent", 3, 900)
     assert await store.instance_generations(1010) == [5]
+    assert await store.instances(1010) == [("a", 5, 1010)]
 
 
 async def test_a_token_is_found_with_its_user(store):

@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 
 from ....plugins import Adapter
+from ...importers.special import taken_apart
 from ...manage.channels import checked
 from ...manage.refused import Refused
 from ...money import QUOTA_PER_DOLLAR
 from ...records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
 from ...store.rollups import Total
-from .keys import kept_or_new, masked, masked_proxy, taken_apart
+from .keys import kept_or_new, masked, masked_proxy
 from .types import Kind, kind_numbered, kind_of
 
 STATUSES: Mapping[int, str] = {1: ENABLED, 2: DISABLED}

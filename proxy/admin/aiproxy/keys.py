@@ -1,4 +1,4 @@
-"""Secrets in a channel's form: masked on the way out, recognised when they come back, and taken apart.
+"""Secrets in a channel's form: masked on the way out, and recognised when they come back.
 
 A mask shows the two ends of a secret that is long enough, so that people can tell keys apart. It cannot be
 taken for a key: no provider's has eight stars in it.
@@ -6,15 +6,13 @@ taken for a key: no provider's has eight stars in it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from ...manage.refused import Refused
 
 _STARS = "*" * 8
 _LONG_ENOUGH = 16
-_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d+")
 
 
 def masked(key: str) -> str:
@@ -44,40 +42,3 @@ def kept_or_new(field: str, given: str, stored: str, mask: Callable[[str], str])
             field, "this is the mask of another value; enter the value itself, or leave it as it was"
         )
     return given
-
-
-def taken_apart(adapter: str, key: str) -> tuple[str, dict[str, str]]:
-    """Split a key as AI Proxy has it into a key of ours, a line each, and options of the adapter."""
-    lines = [line.strip() for line in key.splitlines() if line.strip()]
-    split = _SPLITS.get(adapter)
-    if split is None:
-        return "\n".join(lines), {}
-    keys, options = list[str](), dict[str, str]()
-    for line in lines:
-        own, found = split(line)
-        keys.append(own)
-        options.update(found)
-    return "\n".join(keys), options
-
-
-def _azure(line: str) -> tuple[str, dict[str, str]]:
-    key, _, version = line.partition("|")
-    return key, {"api_version": version} if version else {}
-
-
-def _bedrock(line: str) -> tuple[str, dict[str, str]]:
-    region, _, rest = line.partition("|")
-    return (rest, {"region": region}) if _REGION.fullmatch(region) else (line, {})
-
-
-def _spark(line: str) -> tuple[str, dict[str, str]]:
-    return line.replace("|", ":", 1), {}
-
-
-def _first(line: str) -> tuple[str, dict[str, str]]:
-    return line.partition("|")[0], {}
-
-
-_SPLITS: Mapping[str, Callable[[str], tuple[str, dict[str, str]]]] = {
-    "azure": _azure, "bedrock": _bedrock, "spark": _spark, "coze": _first, "minimax": _first,
-}  # fmt: skip

@@ -1,4 +1,4 @@
-"""AI Proxy's numbers of channel types, and what each is here: an adapter and where its address begins.
+"""AI Proxy's numbers of channel types, as its forms know them; what each is here is the importer's table.
 
 Several numbers are one adapter of ours. Which was meant is kept beside the channel where nothing else tells
 (store/numbers.py). A number without an adapter here (Vertex AI, Doubao audio, Doc2X) is not offered.
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import get_args
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from ....plugins import Adapter, Endpoint
+from ...importers.types import AI_PROXY, Target
 from ...manage.refused import Refused
 from ...records import ChannelRow
 
@@ -22,24 +23,32 @@ _SUFFIXES = tuple(sorted((*get_args(Endpoint), "messages"), key=len, reverse=Tru
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type. `base_url` is its address where a channel states none, `path` what our adapter has behind it.
+    """A type. `target` is its adapter, its address where a channel states none, and what ours has behind it.
 
     `options` are the adapter's that make the type what it is. Without `has_default` a channel must state one.
     """
 
     number: int
     name: str
-    adapter: str
-    base_url: str = ""
+    target: Target
     key_help: str = ""
-    path: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     has_default: bool = True
 
     @property
+    def adapter(self) -> str:
+        """The adapter's name."""
+        return self.target.adapter
+
+    @property
+    def base_url(self) -> str:
+        """The address of a channel that states none, as AI Proxy has it."""
+        return self.target.default
+
+    @property
     def address(self) -> str:
-        """The address of a channel that states none, as the adapter takes it."""
-        return self.base_url + self.path
+        """The same as the adapter takes it."""
+        return self.target.default + self.target.path
 
     def stored_base(self, text: str, adapter: Adapter) -> str:
         """Return what is kept for a base URL somebody entered. Raises Refused where one is missing."""
@@ -48,8 +57,8 @@ class Kind:
             if not self.has_default:
                 raise Refused("base_url", f"{self.name} has no address of its own; enter the provider's")
             return "" if self.address in ("", adapter.base_url) else self.address
-        if self.path and urlsplit(url).path == urlsplit(self.base_url).path:
-            url += self.path
+        if self.target.path and urlsplit(url).path == urlsplit(self.base_url).path:
+            url += self.target.path
         return url
 
     def shown_base(self, row: ChannelRow) -> str:
@@ -66,50 +75,30 @@ def _trimmed(text: str) -> str:
     return url
 
 
-_AZURE = ("https://{resource_name}.openai.azure.com", "key or key|api-version")
-_QIANFAN = "https://qianfan.baidubce.com/v2"
+def _kind(number: int, name: str, key_help: str = "", **more: Any) -> Kind:
+    target = AI_PROXY[number]
+    assert isinstance(target, Target)
+    return Kind(number, name, target, key_help, **more)
+
+
+_AZURE = "key or key|api-version"
 
 _KINDS = (
-    Kind(OPENAI, "openai", "openai", "https://api.openai.com/v1"),
-    Kind(4, "azure", "azure", *_AZURE, options={"dots": "keep"}, has_default=False),
-    Kind(3, "azure (deprecated)", "azure", *_AZURE, options={"dots": "strip"}, has_default=False),
-    Kind(12, "google gemini (openai)", "openai", "https://generativelanguage.googleapis.com/v1beta/openai"),
-    Kind(13, "baidu v2", "qianfan", _QIANFAN, "ak|sk"),
-    Kind(14, "anthropic", "anthropic", "https://api.anthropic.com/v1"),
-    Kind(15, "baidu", "wenxin", "https://aip.baidubce.com", "client_id|client_secret",
-         "/rpc/2.0/ai_custom/v1/wenxinworkshop"),
-    Kind(16, "zhipu", "zhipu", "https://open.bigmodel.cn/api/paas/v4"),
-    Kind(17, "ali", "dashscope-compatible", "https://dashscope.aliyuncs.com", path="/compatible-mode/v1"),
-    Kind(18, "xunfei", "spark", "https://spark-api-open.xf-yun.com/v1", "app_id|app_token"),
-    Kind(19, "ai360", "ai360", "https://ai.360.cn/v1"),
-    Kind(20, "openrouter", "openrouter", "https://openrouter.ai/api/v1"),
-    Kind(23, "tencent", "hunyuan", "https://api.hunyuan.cloud.tencent.com/v1"),
-    Kind(24, "google gemini", "gemini", "https://generativelanguage.googleapis.com", path="/v1beta"),
-    Kind(25, "moonshot", "moonshot", "https://api.moonshot.cn/v1"),
-    Kind(26, "baichuan", "baichuan", "https://api.baichuan-ai.com/v1"),
-    Kind(27, "minimax", "minimax", "https://api.minimaxi.com/v1", "api_key or api_key|group_id"),
-    Kind(28, "mistral", "mistral", "https://api.mistral.ai/v1"),
-    Kind(29, "groq", "groq", "https://api.groq.com/openai/v1"),
-    Kind(30, "ollama", "ollama-native", "http://localhost:11434"),
-    Kind(31, "lingyiwanwu", "yi", "https://api.lingyiwanwu.com/v1"),
-    Kind(32, "stepfun", "stepfun", "https://api.stepfun.com/v1"),
-    Kind(33, "aws", "bedrock", "", "region|ak|sk or region|apikey"),
-    Kind(34, "coze", "coze", "https://api.coze.com", "token|user_id"),
-    Kind(35, "Cohere", "cohere", "https://api.cohere.ai"),
-    Kind(36, "deepseek", "deepseek", "https://api.deepseek.com/v1"),
-    Kind(37, "cloudflare", "openai", "https://api.cloudflare.com", has_default=False),
-    Kind(40, "doubao", "doubao", "https://ark.cn-beijing.volces.com", path="/api/v3"),
-    Kind(41, "novita", "novita", "https://api.novita.ai/v3/openai"),
-    Kind(43, "siliconflow", "siliconflow", "https://api.siliconflow.cn/v1"),
-    Kind(45, "xai", "xai", "https://api.x.ai/v1"),
-    Kind(47, "jina", "openai", "https://api.jina.ai/v1"),
-    Kind(48, "huggingface text-embeddings-inference", "openai", "https://api.text-embeddings.net"),
-    Kind(49, "qianfan", "qianfan", _QIANFAN, "bce-v3/aaa/bbb"),
-    Kind(50, "Sangfor AICP", "openai", has_default=False),
-    Kind(51, "Streamlake", "openai", "https://wanqing.streamlakeapi.com/api/gateway/v1/endpoints"),
-    Kind(52, "zhipu coding", "zhipu", "https://open.bigmodel.cn", path="/api/coding/paas/v4"),
-    Kind(53, "fake", "demo", "https://fake.local/v1", "any non-empty value"),
-    Kind(54, "antling", "openai", "https://api.tbox.cn/api"),
+    _kind(OPENAI, "openai"),
+    _kind(4, "azure", _AZURE, options={"dots": "keep"}, has_default=False),
+    _kind(3, "azure (deprecated)", _AZURE, options={"dots": "strip"}, has_default=False),
+    _kind(12, "google gemini (openai)"), _kind(13, "baidu v2", "ak|sk"), _kind(14, "anthropic"),
+    _kind(15, "baidu", "client_id|client_secret"), _kind(16, "zhipu"), _kind(17, "ali"),
+    _kind(18, "xunfei", "app_id|app_token"), _kind(19, "ai360"), _kind(20, "openrouter"),
+    _kind(23, "tencent"), _kind(24, "google gemini"), _kind(25, "moonshot"), _kind(26, "baichuan"),
+    _kind(27, "minimax", "api_key or api_key|group_id"), _kind(28, "mistral"), _kind(29, "groq"),
+    _kind(30, "ollama"), _kind(31, "lingyiwanwu"), _kind(32, "stepfun"),
+    _kind(33, "aws", "region|ak|sk or region|apikey"), _kind(34, "coze", "token|user_id"),
+    _kind(35, "Cohere"), _kind(36, "deepseek"), _kind(37, "cloudflare", has_default=False),
+    _kind(40, "doubao"), _kind(41, "novita"), _kind(43, "siliconflow"), _kind(45, "xai"), _kind(47, "jina"),
+    _kind(48, "huggingface text-embeddings-inference"), _kind(49, "qianfan", "bce-v3/aaa/bbb"),
+    _kind(50, "Sangfor AICP", has_default=False), _kind(51, "Streamlake"), _kind(52, "zhipu coding"),
+    Kind(53, "fake", Target("demo", "https://fake.local/v1"), "any non-empty value"), _kind(54, "antling"),
 )  # fmt: skip
 
 KINDS: Mapping[int, Kind] = MappingProxyType({kind.number: kind for kind in _KINDS})
@@ -137,7 +126,7 @@ def kind_of(row: ChannelRow, kept: int | None, adapters: Mapping[str, Adapter]) 
     found = next(iter([*named, *placed, *fitting]), None)
     if found is None:
         adapter = adapters.get(row.type)
-        return Kind(OPENAI, "openai", row.type, adapter.base_url if adapter else "")
+        return Kind(OPENAI, "openai", Target(row.type, adapter.base_url if adapter else ""))
     return found
 
 

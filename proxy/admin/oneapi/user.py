@@ -10,7 +10,7 @@ from ...manage import groups, users
 from ...manage.refused import Refused
 from ...manage.users import check_rank, checked_password, set_password
 from ...manage.words import checked_name
-from ...money import parse_balance, parse_quota
+from ...money import parse_balance
 from ...records import DEFAULT_GROUP, DISABLED, ENABLED, ROLE_ADMIN, ROLE_ROOT, ROLE_USER, User
 from ...store import StoreError
 from ...store.gifts import Invitation
@@ -142,21 +142,14 @@ async def _found(visit: Visit, number: int) -> User:
 
 
 async def _invitation(visit: Visit, fields: Fields) -> Invitation | None:
-    name = fields.text("aff_code")
-    if not name:
-        return None
-    inviter = await visit.desk.store.user(name)
-    if inviter is None:
-        raise Refused("aff_code", "nobody has this code")
-    gifts = visit.desk.config.quota
-    return Invitation(inviter, parse_quota(gifts.invited), parse_quota(gifts.inviter))
+    try:
+        return await users.invitation(visit.desk.store, fields.text("aff_code"), visit.desk.config.quota)
+    except Refused as exc:
+        raise Refused("aff_code", "nobody has this code") from exc
 
 
 async def _remove(visit: Visit, user: User) -> None:
-    check_rank(visit.actor.role, user)
-    if user.role == ROLE_ROOT:
-        raise StoreError("the root user stays")
-    await visit.desk.store.remove_user(user.id)
+    await users.remove(visit.desk.store, user, visit.actor.role)
     await visit.did("delete user", f"user:{user.id}", name=user.name)
 
 

@@ -10,11 +10,12 @@ from typing import TypeVar
 from aiohttp import web
 
 from ...errors import forbidden
+from ...live import ADMIN_KEY_NAME
 from ...manage.refused import Refused
 from ...records import ROLE_ROOT, User
 from ...store import StoreError
 from ...store.trail import Deed
-from ..actors import ADMIN_KEY_NAME, Actor, actor_of, address_of
+from ..actors import Actor, actor_of, address_of
 from ..desk import DESK, Desk
 from .fields import Fields, fields_of
 

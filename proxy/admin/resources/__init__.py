@@ -1,14 +1,34 @@
 """The resources of the admin API, one module for what belongs together."""
 
 from ..operations import Operation, Operations
-from . import account, channels, money, people, records, tokens
+from . import (
+    account,
+    channels,
+    credits,
+    exports,
+    installation,
+    logins,
+    models,
+    money,
+    moving,
+    people,
+    records,
+    reveal,
+    tail,
+    tokens,
+    trials,
+    usage,
+)
 
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
     for resource in (
-        account.operations, channels.operations, tokens.operations, people.operations,
-        people.group_operations, money.code_operations, money.price_operations, money.limit_operations,
-        records.log_operations, records.usage_operations, records.audit_operations,
+        account.operations, logins.operations, channels.operations, reveal.operations, trials.operations,
+        models.operations, models.route_operations, tokens.operations, people.operations,
+        credits.operations, people.group_operations, money.code_operations, money.price_operations,
+        money.limit_operations, records.log_operations, tail.operations, exports.operations,
+        usage.operations, records.audit_operations, installation.event_operations,
+        installation.operations, moving.operations,
     )
     for operation in resource.all
 )  # fmt: skip

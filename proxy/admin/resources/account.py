@@ -108,17 +108,14 @@ async def show_me(call: Call) -> Me:
     actor = call.actor
     if actor.user_id is None:
         return Me(id=None, name=actor.name, role=role_name(actor.role), group=None, balance=None)
-    return await _shown(call, await _own(call))
+    return await _shown(call, await own(call))
 
 
 @operations.put("/me/password", "user")
 async def change_own_password(call: Call, body: NewPassword) -> None:
     """Change one's own password. All sessions end; the one that asks gets a new cookie."""
-    user, desk = await _own(call), call.desk
-    desk.door.knock(call.address, user.name, time.monotonic())
-    if not await desk.door.is_password(body.old, user.password_hash):
-        raise GatewayError(403, "wrong password", type="permission_error", code="wrong_password", param="old")
-    desk.door.welcome(call.address, user.name)
+    user, desk = await own(call), call.desk
+    await confirm(call, user, body.old, "old")
     hashed = await desk.door.hashed(users.checked_password(body.new))
     await users.set_password(desk.store, user, hashed)
     call.note(f"user:{user.id}")
@@ -129,7 +126,7 @@ async def change_own_password(call: Call, body: NewPassword) -> None:
 @operations.post("/me/access-token", "user", once=False)
 async def make_access_token(call: Call) -> AccessToken:
     """Make an access token, by which programs act for one. The one before works no longer."""
-    user = await _own(call)
+    user = await own(call)
     token = await sessions.new_access_token(call.desk, user)
     call.note(f"user:{user.id}")
     return AccessToken(access_token=token)
@@ -138,7 +135,7 @@ async def make_access_token(call: Call) -> AccessToken:
 @operations.delete("/me/access-token", "user")
 async def remove_access_token(call: Call) -> None:
     """Take one's access token away."""
-    user = await _own(call)
+    user = await own(call)
     await call.desk.store.sessions.unset_access_token(user.id)
     call.note(f"user:{user.id}")
 
@@ -146,14 +143,24 @@ async def remove_access_token(call: Call) -> None:
 @operations.post("/me/redeem", "user", status=200, once=False)
 async def redeem_code(call: Call, body: Redemption) -> Redeemed:
     """Add a code's worth to one's own balance. With an `Idempotency-Key` the same again adds nothing."""
-    user, store = await _own(call), call.desk.store
+    user, store = await own(call), call.desk.store
     now = int(time.time())
     quota = await store.codes.redeem(body.code, user.id, now, call.idempotency_key)
     call.note(f"user:{user.id}", quota=quota)
     return Redeemed(quota=quota, balance=await balance_of(store, user))
 
 
-async def _own(call: Call) -> User:
+async def confirm(call: Call, user: User, password: str, field: str) -> None:
+    """Check the password of who asks. Raises GatewayError 403 naming the field, or 429 for who guesses."""
+    door = call.desk.door
+    door.knock(call.address, user.name, time.monotonic())
+    if not await door.is_password(password, user.password_hash):
+        raise GatewayError(403, "wrong password", type="permission_error", code="wrong_password", param=field)
+    door.welcome(call.address, user.name)
+
+
+async def own(call: Call) -> User:
+    """Return the account of who asks. Raises GatewayError 403 for the admin key, which is nobody's."""
     user_id: Id | None = call.actor.user_id
     if user_id is None:
         raise forbidden("the admin key is no account: log in, or use an access token", "no_account")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from ...alarms import hint
+from ...errors import GatewayError
 from ...manage import channels
 from ...manage.refused import Refused
 from ...money import parse_ratio, show_ratio
@@ -20,6 +23,7 @@ from ...store.changes import Missing
 from ..fields import Given, Id, Name, Page, Pages, Shown, Status, Tagged, Text, Word, paged
 from ..operations import Call, Operations
 from ..serving import tag_of
+from .health import ChannelHealth, Refusals, health_of, refusals
 
 operations = Operations("channels")
 
@@ -27,7 +31,6 @@ Models = Annotated[list[Text], Meta(min_length=1, max_length=10_000)]
 Priority = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 Weight = Annotated[int, Meta(ge=0, le=1_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-_LEAST_HINTED = 12
 
 
 class Limits(Given, frozen=True, kw_only=True):
@@ -94,7 +97,7 @@ class TimesShown(Shown, frozen=True, kw_only=True):
 class Channel(Shown, frozen=True, kw_only=True):
     """A channel. Of keys only the ends are shown, of the proxy no login, of secret options that they are set.
 
-    `problem` says why it is not in use though it is enabled.
+    `problem` says why it is not in use though it is enabled; `health` is how it fares in this gateway.
     """
 
     id: int
@@ -115,6 +118,7 @@ class Channel(Shown, frozen=True, kw_only=True):
     times: TimesShown
     created_at: int
     problem: str | None
+    health: ChannelHealth
 
 
 class OptionShown(Shown, frozen=True, kw_only=True):
@@ -158,14 +162,20 @@ async def list_adapters(call: Call) -> Page[AdapterShown]:
 async def list_channels(call: Call, query: ChannelQuery) -> Page[Channel]:
     """List channels, oldest first."""
     rows = [row for row in await call.desk.store.channels() if row.id > query.after and _is_asked(row, query)]
-    rows = rows[: query.limit + 1]
-    return paged([_shown(call, row) for row in rows], [row.id for row in rows], query.limit)
+    rows, refused = rows[: query.limit + 1], await refusals(call.desk)
+    return paged([_shown(call, row, refused) for row in rows], [row.id for row in rows], query.limit)
 
 
 @operations.get("/channels/{id}", "admin")
 async def show_channel(call: Call, id: Id) -> Tagged[Channel]:
     """Show a channel."""
-    return _tagged(call, await _find(call, id))
+    return await tagged(call, await find(call, id))
+
+
+@operations.get("/channels/{id}/health", "admin")
+async def show_channel_health(call: Call, id: Id) -> ChannelHealth:
+    """Show how a channel fares in the gateway that answers: what rests of it, and what was refused."""
+    return health_of(call.desk, await find(call, id), await refusals(call.desk))
 
 
 @operations.post("/channels", "admin")
@@ -174,14 +184,13 @@ async def create_channel(call: Call, body: NewChannel) -> Tagged[Channel]:
     desk = call.desk
     empty = ChannelRow(0, "", "", "", "", (), int(time.time()))
     row = await channels.add(desk.store, desk.adapters, _changed(empty, body))
-    shown = _shown(call, row)
-    call.note(f"channel:{row.id}", name=row.name, type=row.type, models=shown.models)
-    return Tagged(shown, tag_of(desk, row))
+    call.note(f"channel:{row.id}", name=row.name, type=row.type, models=row.models)
+    return await tagged(call, row)
 
 
 @operations.patch("/channels/{id}", "admin")
 async def change_channel(call: Call, id: Id, body: ChannelChange) -> Tagged[Channel]:
-    """Change what is given of a channel."""
+    """Change what is given of a channel. Enabling it, also again, forgets that its keys were refused."""
     desk = call.desk
 
     def change(row: ChannelRow) -> ChannelRow:
@@ -190,7 +199,7 @@ async def change_channel(call: Call, id: Id, body: ChannelChange) -> Tagged[Chan
 
     before, after = await channels.edit(desk.store, desk.adapters, id, change)
     call.note(f"channel:{id}", **_differences(call, before, after))
-    return _tagged(call, after)
+    return await tagged(call, after)
 
 
 @operations.delete("/channels/{id}", "admin", matched=True)
@@ -198,7 +207,7 @@ async def remove_channel(call: Call, id: Id) -> None:
     """Delete a channel."""
     store = call.desk.store
     generation = await store.generation()
-    row = await _find(call, id)
+    row = await find(call, id)
     call.expect(tag_of(call.desk, row))
     await store.remove_channel(id, generation if "if-match" in call.request.headers else None)
     call.note(f"channel:{id}", name=row.name)
@@ -214,7 +223,8 @@ def _is_asked(row: ChannelRow, query: ChannelQuery) -> bool:
     )
 
 
-async def _find(call: Call, channel_id: int) -> ChannelRow:
+async def find(call: Call, channel_id: int) -> ChannelRow:
+    """Return a channel. Raises Missing."""
     row = await call.desk.store.channel(channel_id)
     if row is None:
         raise Missing(f"there is no channel {channel_id}")
@@ -248,11 +258,14 @@ def _ratio(text: str) -> int:
         raise Refused("ratio", str(exc)) from exc
 
 
-def _tagged(call: Call, row: ChannelRow) -> Tagged[Channel]:
-    return Tagged(_shown(call, row), tag_of(call.desk, row))
+async def tagged(call: Call, row: ChannelRow) -> Tagged[Channel]:
+    """Return a channel as it is shown, with its tag."""
+    with suppress(GatewayError):  # then its health is that of before the change
+        await call.desk.live.catch_up()
+    return Tagged(_shown(call, row, await refusals(call.desk)), tag_of(call.desk, row))
 
 
-def _shown(call: Call, row: ChannelRow) -> Channel:
+def _shown(call: Call, row: ChannelRow, refused: Refusals) -> Channel:
     adapter = call.desk.adapters.get(row.type)
     # Without its adapter nobody knows which options are secrets.
     public = {option.name for option in adapter.options if not option.secret} if adapter else set()
@@ -261,7 +274,7 @@ def _shown(call: Call, row: ChannelRow) -> Channel:
         type=row.type,
         name=row.name,
         base_url=row.base_url,
-        keys=[_hint(key) for key in row.key.splitlines() if key.strip()],
+        keys=[hint(key) for key in row.keys if key],
         models=list(row.models),
         mapping=dict(row.mapping),
         priority=row.priority,
@@ -275,16 +288,12 @@ def _shown(call: Call, row: ChannelRow) -> Channel:
         times=_shown_times(row.times),
         created_at=row.created_at,
         problem=call.desk.live.snapshot.problems.get(row.id),
+        health=health_of(call.desk, row, refused),
     )
 
 
 def _shown_times(times: Times) -> TimesShown:
     return TimesShown(**asdict(times))
-
-
-def _hint(key: str) -> str:
-    """The end of a key, for people to tell keys apart; of a short one that would be too much."""
-    return f"...{key.strip()[-4:]}" if len(key.strip()) >= _LEAST_HINTED else "..."
 
 
 def _without_login(proxy: str) -> str:
@@ -297,8 +306,10 @@ def _without_login(proxy: str) -> str:
 
 def _differences(call: Call, before: ChannelRow, after: ChannelRow) -> Mapping[str, Any]:
     """What has changed, before and after; of secrets only that they have."""
-    was, now = (msgspec.to_builtins(_shown(call, row)) for row in (before, after))
-    found: dict[str, Any] = {k: [was[k], now[k]] for k in was if was[k] != now[k]}
+    was, now = (msgspec.to_builtins(_shown(call, row, {})) for row in (before, after))
+    found: dict[str, Any] = {
+        k: [was[k], now[k]] for k in was if was[k] != now[k] and k not in ("health", "problem")
+    }
     for name in ("key", "proxy", "options"):
         if getattr(before, name) != getattr(after, name):
             found.setdefault(name, "changed")

@@ -36,13 +36,17 @@ class UserChange(Given, frozen=True, kw_only=True):
 
 
 class NewUser(Given, frozen=True, kw_only=True):
-    """A user to be made. Without a password nobody can log in; without `quota` it is that of new users."""
+    """A user to be made. Without a password nobody can log in; without `quota` it is that of new users.
+
+    `invited_by` is the name of a user; what an invitation gives to both is a setting.
+    """
 
     name: Name
     password: Word | None = None
     role: Role = "user"
     group: Name = DEFAULT_GROUP
     quota: Quota | UnsetType | None = UNSET
+    invited_by: Word = ""
 
 
 class Password(Given, frozen=True, kw_only=True):
@@ -118,8 +122,11 @@ async def create_user(call: Call, body: NewUser) -> Tagged[UserShown]:
     password = body.password
     hashed = "" if password is None else await desk.door.hashed(users.checked_password(password))
     new = User(0, body.name, ROLES[body.role], body.group, ENABLED, int(time.time()), hashed)
-    user = await users.create(desk.store, new, quota, None, call.actor.role)
+    invitation = await users.invitation(desk.store, body.invited_by, desk.config.quota)
+    user = await users.create(desk.store, new, quota, invitation, call.actor.role)
     call.note(f"user:{user.id}", name=user.name, role=body.role, group=user.group, quota=quota)
+    if body.invited_by:
+        call.note(f"user:{user.id}", invited_by=body.invited_by)
     return await _tagged(call, user)
 
 
@@ -145,6 +152,14 @@ async def change_user(call: Call, id: Id, body: UserChange) -> Tagged[UserShown]
     before, after = await users.edit(desk.store, id, change, call.actor.role)
     call.note(f"user:{id}", **_differences(before, after))
     return await _tagged(call, after)
+
+
+@operations.delete("/users/{id}", "admin")
+async def remove_user(call: Call, id: Id) -> None:
+    """Delete a user with their tokens and sessions. What they spent stays in the log."""
+    user = await users.find(call.desk.store, id)
+    await users.remove(call.desk.store, user, call.actor.role)
+    call.note(f"user:{id}", name=user.name, role=role_name(user.role), group=user.group)
 
 
 @operations.put("/users/{id}/password", "admin")

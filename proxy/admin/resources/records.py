@@ -1,38 +1,27 @@
-"""What has happened: requests, their sums, and the audit trail."""
+"""What has happened: requests, and the audit trail."""
 
 from __future__ import annotations
 
-import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from ...errors import GatewayError
 from ...ledger.entry import Entry
-from ...manage.refused import Refused
 from ...pricing import RATIO_ONE, Price
 from ...receipts import decimal, explain
 from ...store.changes import Missing
 from ...store.requests import Filters
-from ...store.rollups import SPANS, By, Total
 from ..fields import Given, Id, Page, Rows, Seconds, Shown, Text, Word, paged
 from ..operations import Call, Operations
 
 log_operations = Operations("logs")
-usage_operations = Operations("usage")
 audit_operations = Operations("audit")
 
-_DAY_S = 86_400
-_MOST_ROWS = 20_000
-_BY: dict[str, By] = {"model": "model", "token": "token_id", "user": "user_id", "channel": "channel_id"}
 
-
-class LogQuery(Given, frozen=True, kw_only=True):
+class LogFilters(Given, frozen=True, kw_only=True):
     """Which requests; times are those at which they arrived: `since` is within, `until` is not."""
 
-    after: Annotated[str, Meta(pattern="^[0-9a-f]{24}$")] | None = None
-    limit: Rows = 100
     user_id: Id | None = None
     token_id: Id | None = None
     channel_id: Id | None = None
@@ -41,6 +30,13 @@ class LogQuery(Given, frozen=True, kw_only=True):
     status: Annotated[int, Meta(ge=100, le=599)] | None = None
     since: Seconds | None = None
     until: Seconds | None = None
+
+
+class LogQuery(LogFilters, frozen=True, kw_only=True):
+    """Which requests of which page."""
+
+    after: Annotated[str, Meta(pattern="^[0-9a-f]{24}$")] | None = None
+    limit: Rows = 100
 
 
 class LogRow(Shown, frozen=True, kw_only=True):
@@ -77,8 +73,30 @@ class ChargeShown(Shown, frozen=True, kw_only=True):
     quota: int
 
 
+class TryShown(Shown, frozen=True, kw_only=True):
+    """A channel that was asked. `outcome` is `ok`, what went wrong, `left` or `slower`; `cost` is ours."""
+
+    channel_id: int
+    outcome: str
+    ms: int
+    cost: int
+
+
+class Bodies(Shown, frozen=True, kw_only=True):
+    """The beginning of what was asked and answered; `..._cut` where there was more."""
+
+    asked: str
+    asked_cut: bool
+    answered: str
+    answered_cut: bool
+
+
 class LogDetail(LogRow, frozen=True, kw_only=True):
-    """A request with the sum that makes its cost, in lines for people."""
+    """A request with the sum that makes its cost, in lines for people.
+
+    `tries` and `bodies` are for administrators. `tries` is empty where the first one was good; `bodies` is
+    null where they are not kept, as they are for an hour, of requests that failed.
+    """
 
     usage: dict[str, int]
     usage_source: str
@@ -89,18 +107,15 @@ class LogDetail(LogRow, frozen=True, kw_only=True):
     answered_by: str
     flags: list[str]
     explanation: list[str]
+    tries: list[TryShown]
+    bodies: Bodies | None
 
 
 @log_operations.get("/logs", "user")
 async def list_logs(call: Call, query: LogQuery) -> Page[LogRow]:
     """List requests, newest first: one's own, for administrators all."""
-    filters = Filters(
-        user_id=query.user_id if call.may("admin") else call.actor.user_id,
-        token_id=query.token_id, channel_id=query.channel_id, model=query.model, failed=query.failed,
-        status=query.status, from_ms=_ms(query.since), to_ms=_ms(query.until),
-    )  # fmt: skip
-    found, cursor = await call.desk.store.requests.page(filters, query.after, query.limit)
-    return Page([LogRow(**_row(call, entry)) for entry in found], cursor)
+    found, cursor = await call.desk.store.requests.page(filters_of(call, query), query.after, query.limit)
+    return Page([log_row(call, entry) for entry in found], cursor)
 
 
 @log_operations.get("/logs/{request_id}", "user")
@@ -120,7 +135,40 @@ async def show_log(call: Call, request_id: Word) -> LogDetail:
         answered_by=entry.answered_by,
         flags=list(entry.flags),
         explanation=explain(entry, await _price(call, entry)),
+        tries=_tries(entry) if call.may("admin") else [],
+        bodies=await _bodies(call, request_id) if call.may("admin") else None,
     )
+
+
+def filters_of(call: Call, query: LogFilters) -> Filters:
+    """Return which requests are asked for, of those that who asks may see."""
+    return Filters(
+        user_id=query.user_id if call.may("admin") else call.actor.user_id,
+        token_id=query.token_id, channel_id=query.channel_id, model=query.model, failed=query.failed,
+        status=query.status, from_ms=_ms(query.since), to_ms=_ms(query.until),
+    )  # fmt: skip
+
+
+def log_row(call: Call, entry: Entry) -> LogRow:
+    """Return a request as it is listed."""
+    return LogRow(**_row(call, entry))
+
+
+def _tries(entry: Entry) -> list[TryShown]:
+    return [
+        TryShown(channel_id=one.channel_id, outcome=one.outcome, ms=one.milliseconds, cost=one.cost)
+        for one in entry.tries
+    ]
+
+
+async def _bodies(call: Call, request_id: str) -> Bodies | None:
+    body = await call.desk.store.bodies.one(request_id)
+    if body is None:
+        return None
+    return Bodies(
+        asked=body.asked, asked_cut=body.is_asked_cut, answered=body.answered,
+        answered_cut=body.is_answered_cut,
+    )  # fmt: skip
 
 
 def _ms(seconds: int | None) -> int | None:
@@ -149,77 +197,6 @@ async def _price(call: Call, entry: Entry) -> Price | None:
     adapter = channel.type if channel is not None else ""
     price = call.desk.live.snapshot.prices.find(entry.model, entry.upstream_model, adapter)
     return price if price is not None and price.name == entry.price else None
-
-
-class UsageQuery(Given, frozen=True, kw_only=True):
-    """What to add up, from `since` until before `until`: by what, and for each hour or day of the time (UTC).
-
-    Without `since` it is the last seven days. There are no sums by channel of one user or token.
-    """
-
-    by: Literal["model", "token", "user", "channel"] | None = None
-    span: Literal["hour", "day"] | None = None
-    since: Seconds | None = None
-    until: Seconds | None = None
-    user_id: Id | None = None
-    token_id: Id | None = None
-    channel_id: Id | None = None
-    model: Text | None = None
-
-
-class Sum(Shown, frozen=True, kw_only=True):
-    """What was used. `first_byte_ms` is the sum over `first_bytes` requests, `total_ms` over all of them."""
-
-    starts_at: int | None
-    user_id: int | None
-    token_id: int | None
-    channel_id: int | None
-    model: str | None
-    requests: int
-    failures: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    cache_write_tokens: int
-    reasoning_tokens: int
-    cost: int
-    charged: int
-    first_bytes: int
-    first_byte_ms: int
-    total_ms: int
-
-
-@usage_operations.get("/usage", "user")
-async def show_usage(call: Call, query: UsageQuery) -> Page[Sum]:
-    """Add up what was used and spent: by oneself, for administrators by all."""
-    now = int(time.time())
-    since = query.since if query.since is not None else now - 7 * _DAY_S
-    until = query.until if query.until is not None else now + _DAY_S
-    span = query.span or ("hour" if until - since <= 62 * _DAY_S else "day")
-    if query.span and (until - since) // SPANS[span] > _MOST_ROWS:
-        raise Refused("since", f"more than {_MOST_ROWS} {span}s: ask for a shorter time")
-    try:
-        found = await call.desk.store.requests.totals(
-            span, since - since % SPANS[span], until, only=_only(call, query),
-            group_by=(_BY[query.by],) if query.by else (), over_time=query.span is not None,
-        )  # fmt: skip
-    except ValueError as exc:
-        raise GatewayError(400, str(exc), code="invalid_value", param="by") from None
-    if len(found) > _MOST_ROWS:
-        raise Refused("since", f"more than {_MOST_ROWS} rows: ask for a shorter time")
-    return Page([_sum(total) for total in found])
-
-
-def _only(call: Call, query: UsageQuery) -> dict[By, int | str]:
-    user_id = query.user_id if call.may("admin") else call.actor.user_id
-    given: dict[By, int | str | None] = {
-        "user_id": user_id, "token_id": query.token_id, "channel_id": query.channel_id, "model": query.model,
-    }  # fmt: skip
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _sum(total: Total) -> Sum:
-    return Sum(**msgspec.structs.asdict(total))
 
 
 class AuditQuery(Given, frozen=True, kw_only=True):

@@ -1,0 +1,155 @@
+"""The installation itself: what happened in it, its settings, its plugins, and what runs."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from .... import __version__
+from ....plugins.hookspecs import API_VERSION
+from ....plugins.manager import Plugin
+from ...config import Config, is_secret
+from ..fields import Given, Page, Rows, Shown, Word, paged
+from ..operations import Call, Operations
+
+event_operations = Operations("events")
+operations = Operations("installation")
+
+_LAST = 2**62
+
+
+class EventQuery(Given, frozen=True, kw_only=True):
+    """Which events: of a kind (`key_refused`), about what (`channel:3`)."""
+
+    after: Annotated[int, Meta(ge=1, le=_LAST)] | None = None
+    limit: Rows = 100
+    kind: Word | None = None
+    subject: Word | None = None
+
+
+class EventShown(Shown, frozen=True, kw_only=True):
+    """Something an administrator should know."""
+
+    id: int
+    at: int
+    kind: str
+    subject: str
+    detail: dict[str, Any]
+
+
+class OptionInForce(Shown, frozen=True, kw_only=True):
+    """A setting. `value` and `default` are null for a secret, of which only is said whether it is set.
+
+    Of what plugins are set to only the names are shown, as nobody knows what is a secret there.
+    """
+
+    section: str
+    name: str
+    value: Any
+    default: Any
+    secret: bool
+    changed: bool
+
+
+class PluginShown(Shown, frozen=True, kw_only=True):
+    """A plugin and where it is from. `reason` says why it is off or has failed, null where it is on.
+
+    `adapters` are those it has registered; their forms are at `/adapters`.
+    """
+
+    name: str
+    state: Literal["on", "off", "failed"]
+    source: str
+    version: str
+    hooks: list[str]
+    adapters: list[str]
+    reason: str | None
+
+
+class Instance(Shown, frozen=True, kw_only=True):
+    """A gateway that runs on this database. `generation` is of the latest change it has loaded."""
+
+    id: str
+    generation: int
+    seen_at: int
+    is_this: bool
+
+
+class About(Shown, frozen=True, kw_only=True):
+    """What runs. `generation` counts changes; `database` is `sqlite`, `mysql` or `postgres`."""
+
+    version: str
+    plugin_api: str
+    python: str
+    started_at: int
+    uptime_s: int
+    database: str
+    generation: int
+    instances: list[Instance]
+
+
+@event_operations.get("/events", "admin")
+async def list_events(call: Call, query: EventQuery) -> Page[EventShown]:
+    """List what an administrator should know, newest first."""
+    found = await call.desk.store.events.latest(query.limit + 1, query.after, query.kind, query.subject)
+    rows = [
+        EventShown(id=one.id, at=one.at, kind=one.kind, subject=one.subject, detail=dict(one.detail))
+        for one in found
+    ]
+    return paged(rows, [row.id for row in rows], query.limit)
+
+
+@operations.get("/options", "admin")
+async def list_options(call: Call) -> Page[OptionInForce]:
+    """List the settings that are in force, without secrets. They are changed where the gateway is started."""
+    return Page(list(_options(call.desk.config)))
+
+
+@operations.get("/plugins", "admin")
+async def list_plugins(call: Call) -> Page[PluginShown]:
+    """List the plugins that were found, those that are off or have failed too."""
+    return Page([_plugin(plugin) for plugin in call.desk.plugins.plugins])
+
+
+@operations.get("/about", "admin")
+async def show_about(call: Call) -> About:
+    """Show what runs: version, database, and every gateway on it."""
+    desk, now = call.desk, int(time.time())
+    instances = [
+        Instance(id=name, generation=loaded, seen_at=seen_at, is_this=name == desk.live.name)
+        for name, loaded, seen_at in await desk.store.instances(now)
+    ]
+    return About(
+        version=__version__, plugin_api=".".join(map(str, API_VERSION)), python=platform.python_version(),
+        started_at=desk.started_at, uptime_s=max(0, now - desk.started_at),
+        database=desk.store.database.dialect.name, generation=await desk.store.generation(),
+        instances=instances,
+    )  # fmt: skip
+
+
+def _options(config: Config) -> Iterator[OptionInForce]:
+    usual = Config()
+    for section in msgspec.structs.fields(Config):
+        inside, default = getattr(config, section.name), getattr(usual, section.name)
+        for option in msgspec.structs.fields(type(inside)):
+            value, other = getattr(inside, option.name), getattr(default, option.name)
+            is_changed, secret = value != other, is_secret(section.name, option.name)
+            if (section.name, option.name) == ("plugins", "settings"):
+                value = {plugin: sorted(settings) for plugin, settings in value.items()}
+            yield OptionInForce(
+                section=section.name, name=option.name, value=None if secret else value,
+                default=None if secret else other, secret=secret, changed=is_changed,
+            )  # fmt: skip
+
+
+def _plugin(plugin: Plugin) -> PluginShown:
+    return PluginShown(
+        name=plugin.name, state="off" if plugin.disabled else "failed" if plugin.problem else "on",
+        source=plugin.source, version=plugin.version, hooks=list(plugin.hooks),
+        adapters=list(plugin.adapters), reason=plugin.problem or None,
+    )  # fmt: skip
