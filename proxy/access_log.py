@@ -20,7 +20,7 @@ from .auth import Principal
 from .errors import OVERLOADED
 from .ledger.entry import Try
 from .logs import Lines
-from .snapshot import UsableChannel
+from .routing.snapshot import UsableChannel
 from .tasks import Owner
 from .watchers import Watchers
 

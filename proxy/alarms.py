@@ -13,12 +13,12 @@ from collections.abc import Mapping
 import orjson
 
 from ..plugins import UpstreamError, UpstreamRequest
+from .keys.vault import Vault
 from .records import Event, KeyFault
-from .snapshot import UsableChannel
+from .routing.snapshot import UsableChannel
 from .store import DatabaseError, Store
 from .tasks import Owner
 from .upstream import Upstream, ask
-from .vault import Vault
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from .errors import GatewayError, forbidden, unauthorized
+from .keys.vault import TOKEN_PREFIX
 from .records import ENABLED, ROLE_ADMIN, Token, User
-from .vault import TOKEN_PREFIX
 
 MAX_KEY_LENGTH = 512
 _CHANNEL_FIELD, _CHANNELS_OF_FIELD = "aiproxy-channel", "x-aiproxy-group-channel-mode"

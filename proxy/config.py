@@ -16,9 +16,9 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from .billing.money import parse_balance, parse_quota
 from .errors import ConfigError
-from .keyring import parse
-from .money import parse_balance, parse_quota
+from .keys.keyring import parse
 from .other_names import Meaning, understood
 from .records import RouteMode
 

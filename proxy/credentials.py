@@ -9,7 +9,7 @@ import asyncio
 from typing import NamedTuple
 
 from ..plugins import Channel, Credential, UpstreamRequest, UpstreamResponse
-from .snapshot import UsableChannel
+from .routing.snapshot import UsableChannel
 from .tasks import Owner
 from .upstream import Upstream, ask
 

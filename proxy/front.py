@@ -13,7 +13,7 @@ from aiohttp import web
 from ..plugins import Host
 from .config import Config
 from .lanes import FastLane, FullLane
-from .relay import Relay
+from .relaying.relay import Relay
 from .tasks import Owner
 
 log = logging.getLogger(__name__)

@@ -21,35 +21,35 @@ from .. import __version__
 from ..adapters import BUILTIN
 from ..plugins import Adapter
 from ..plugins.manager import PluginManager
-from . import systemd
 from .access_log import AccessLog
-from .account_pages import AccountPages
 from .admin import aiproxy, oneapi
 from .admin.desk import Desk
 from .admin.dialects import add_dialects
 from .admin.site import make_site
 from .alarms import Alarms
-from .bill import Billing
-from .bodies import BodyLog
-from .checkups import Checkups
+from .billing.account_pages import AccountPages
+from .billing.bill import Billing
 from .config import Config
 from .credentials import Credentials
 from .errors import ConfigError
 from .front import Front
-from .handover import Handover, Successor, meet
+from .keys.vault import TOKEN_PREFIX, Vault, is_awaiting_setup, new_password, new_token_key, open_vault
 from .ledger.ledger import Ledger
 from .ledger.upkeep import Upkeep
 from .live import Live
 from .manage.tokens import make_token as make_token
 from .manage.users import ROOT_NAME as ROOT_NAME
+from .process import systemd
+from .process.handover import Handover, Successor, meet
+from .process.signals import Signals
 from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, User
-from .relay import Relay
-from .replays import Replays
-from .signals import Signals
-from .snapshot import Snapshot
+from .relaying.bodies import BodyLog
+from .relaying.checkups import Checkups
+from .relaying.relay import Relay
+from .relaying.replays import Replays
+from .routing.snapshot import Snapshot
 from .store import Store, StoreError, open_store
 from .upstream import Upstream
-from .vault import TOKEN_PREFIX, Vault, is_awaiting_setup, new_password, new_token_key, open_vault
 
 log = logging.getLogger(__name__)
 

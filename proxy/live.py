@@ -22,13 +22,13 @@ from ..plugins import Adapter
 from .auth import Principal, split_pin
 from .config import Prices
 from .errors import database_away, unauthorized
-from .health import Health
+from .keys.vault import TOKEN_PREFIX, Vault
 from .prices.book import PriceBook, make_book
 from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
-from .snapshot import EMPTY, Settings, Snapshot, build, demo_channel
+from .routing.health import Health
+from .routing.snapshot import EMPTY, Settings, Snapshot, build, demo_channel
 from .store import DatabaseError, Store, StoreError, Unavailable
 from .tasks import Owner
-from .vault import TOKEN_PREFIX, Vault
 
 log = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import support
+from canalgate.proxy.keys.vault import hash_password
 from canalgate.proxy.records import ENABLED, ROLES, User
-from canalgate.proxy.vault import hash_password
 
 ADMIN_KEY = "the-admin-key-of-the-tests"
 PASSWORD = "correct horse"

@@ -9,9 +9,9 @@ import pytest
 import services
 import support
 import uvloop
+from canalgate.proxy.keys.vault import open_vault
 from canalgate.proxy.store import open_store
 from canalgate.proxy.store.open import open_database
-from canalgate.proxy.vault import open_vault
 from recordings import RECORDINGS
 
 

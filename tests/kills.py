@@ -25,12 +25,12 @@ from pathlib import Path
 
 import orjson
 import support
+from canalgate.proxy.billing.pricing import Price
 from canalgate.proxy.config import Config, Data
 from canalgate.proxy.host import make_token, opened
-from canalgate.proxy.pricing import Price
+from canalgate.proxy.keys.vault import new_token_key
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, ChannelRow, User
 from canalgate.proxy.store.requests import Filters
-from canalgate.proxy.vault import new_token_key
 
 PROMPT_PRICE, COMPLETION_PRICE = 2_000_000, 4_000_000
 """Pico-dollars a token: one and two units of quota."""

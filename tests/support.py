@@ -23,10 +23,10 @@ import orjson
 from canalgate.proxy.config import Config, Data, Server
 from canalgate.proxy.front import Front
 from canalgate.proxy.host import Opened, bind, make_token, opened, running, site_of
+from canalgate.proxy.keys.vault import new_token_key
 from canalgate.proxy.live import Live
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, ChannelRow, Token, User
 from canalgate.proxy.store import Store
-from canalgate.proxy.vault import new_token_key
 
 fast_lane = True
 """Which lane gateways serve requests by. The fixture `lane` of tests/e2e sets it: each test runs on both."""

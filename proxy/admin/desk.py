@@ -12,10 +12,10 @@ from aiohttp import web
 from ...plugins import Adapter
 from ...plugins.manager import PluginManager
 from ..config import Config
+from ..keys.vault import Vault
 from ..live import Live
-from ..relay import Relay
+from ..relaying.relay import Relay
 from ..store import Store
-from ..vault import Vault
 from .door import Door
 
 

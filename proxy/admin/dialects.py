@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..errors import GatewayError, unauthorized
-from ..vault import TOKEN_PREFIX
+from ..keys.vault import TOKEN_PREFIX
 from .site import DESK, as_gateway_error, enveloped
 
 Routes = Mapping[tuple[str, str], Handler]

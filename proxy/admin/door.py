@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from ..errors import GatewayError
-from ..vault import check_password, hash_password, is_hash
+from ..keys.vault import check_password, hash_password, is_hash
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from ..errors import GatewayError
-from ..inbound import stalled
+from ..wire.inbound import stalled
 from .operations import Operation
 
 MOST_BYTES = 1024 * 1024

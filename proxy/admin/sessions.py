@@ -13,8 +13,8 @@ from aiohttp import web
 
 from ..auth import is_trusted
 from ..errors import GatewayError, forbidden
+from ..keys.vault import is_outdated
 from ..records import ENABLED, User
-from ..vault import is_outdated
 from .desk import Desk
 
 COOKIE = "canalgate_session"

@@ -6,8 +6,8 @@ in any case, and so does the root user. A decision writes nothing, so a dry run 
 
 from __future__ import annotations
 
+from ..keys.vault import Vault
 from ..store import Store
-from ..vault import Vault
 from . import settings, things
 from .decision import Decision, Options, Work
 from .describe import Adapters, refuse_doubles

@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from ..limits import Limit
-from ..money import show_quota, show_ratio
-from ..pricing import Price
+from ..billing.limits import Limit
+from ..billing.money import show_quota, show_ratio
+from ..billing.pricing import Price
 from ..records import ROLES, ChannelRow, ModelRoute, Times, Token, User
 from .describe import Adapters, has_password, moment, price_fields, secret_options
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
+from ..keys.vault import Vault
 from ..manage.refused import Refused
 from ..records import ChannelRow, Token, User
 from ..store.writing import Writing
-from ..vault import Vault
 from .changes import Change, Value, change
 from .describe import Adapters
 from .document import Document

@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 from msgspec import UNSET, UnsetType
 
 from ...plugins import Adapter
-from ..limits import Limit
+from ..billing.limits import Limit
+from ..billing.money import show_quota, show_ratio
+from ..billing.pricing import Price
+from ..keys.vault import is_hash
 from ..manage.refused import Refused
-from ..money import show_quota, show_ratio
 from ..prices.amounts import BOUNDS, EACH, show_amount
-from ..pricing import Price
 from ..records import ENABLED, ROLE_ADMIN, ROLE_ROOT, ROLE_USER, ChannelRow, Token, User
 from ..store.rows import State, token_account, user_account
-from ..vault import is_hash
 from .document import VERSION, Bound, Channel, Document, Group, Role, Route, Status, Waits
 from .document import Token as TokenEntry
 from .document import User as UserEntry

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..limits import Limit
+from ..billing.limits import Limit
+from ..billing.pricing import Price
+from ..keys.vault import Vault
 from ..live import ADMIN_KEY_NAME, NO_KEY
-from ..pricing import Price
 from ..records import ROLE_ROOT, ChannelRow, ModelRoute, Token, User
 from ..store import Store
 from ..store.rows import State
-from ..vault import Vault
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from msgspec import UNSET
 
-from ..limits import MOST_SUBJECT, Limit
+from ..billing.limits import MOST_SUBJECT, Limit
+from ..billing.pricing import Price
 from ..manage.models import checked
 from ..manage.refused import Refused
-from ..pricing import Price
 from ..records import ModelRoute
 from ..store.writing import Writing
 from . import wanted

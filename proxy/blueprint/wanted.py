@@ -12,15 +12,15 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ..limits import Limit
+from ..billing.limits import Limit
+from ..billing.money import parse_balance, parse_quota, parse_ratio
+from ..billing.pricing import Price
+from ..keys.vault import TOKEN_PREFIX, Vault, new_token_key
 from ..manage.refused import Refused
 from ..manage.tokens import networks
 from ..manage.words import MOST_NAME
-from ..money import parse_balance, parse_quota, parse_ratio
 from ..prices.amounts import read_price
-from ..pricing import Price
 from ..records import DEFAULT_GROUP, ROLES, ChannelRow, Times, Token, User
-from ..vault import TOKEN_PREFIX, Vault, new_token_key
 from .describe import Adapters, has_password, moment, secret_options
 from .document import Bound, Channel, Group
 from .document import Token as TokenEntry

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from ..money import parse_balance, parse_change, parse_quota, parse_ratio, show_quota
+from ..billing.money import parse_balance, parse_change, parse_quota, parse_ratio, show_quota
 from ..store import StoreError
 from ..store.accounts import State
 

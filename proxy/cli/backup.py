@@ -6,8 +6,8 @@ import argparse
 import time
 from pathlib import Path
 
-from ..backup import back_up, restore
 from ..config import Config
+from ..process.backup import back_up, restore
 from ..store import StoreError
 from .command import Commands
 from .progress import Bar

@@ -25,8 +25,8 @@ from ..blueprint.document import write as write_document
 from ..blueprint.here import read
 from ..blueprint.locked import LEAST_PASSPHRASE, NO_SECRETS, Secrets, lock, unlock
 from ..host import Opened
+from ..keys.vault import TOKEN_PREFIX
 from ..store import StoreError
-from ..vault import TOKEN_PREFIX
 from .command import Commands, on_installation
 from .output import add_json_option, say_when_live
 

@@ -13,17 +13,17 @@ from types import MappingProxyType
 from typing import Any
 
 from ...plugins import Endpoint, UpstreamError
-from ..checkups import check_all
+from ..billing.money import show_ratio
 from ..config import Config
 from ..errors import GatewayError
 from ..host import Opened, running
 from ..live import Live
 from ..manage import channels
-from ..money import show_ratio
-from ..probe import ENDPOINTS, Result, check, model_names, ways
 from ..records import DISABLED, ENABLED, ChannelRow, KeyFault, Times
-from ..routing import pinned
-from ..snapshot import DEMO_CHANNEL_ID, UsableChannel
+from ..relaying.checkups import check_all
+from ..relaying.probe import ENDPOINTS, Result, check, model_names, ways
+from ..routing.choice import pinned
+from ..routing.snapshot import DEMO_CHANNEL_ID, UsableChannel
 from ..store import StoreError
 from .amounts import ratio
 from .command import Commands, names, on_installation, row_id

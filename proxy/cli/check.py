@@ -12,7 +12,7 @@ from ..host import opened
 from ..other_names import understood
 from ..prices.book import make_book
 from ..prices.table import shipped
-from ..snapshot import build
+from ..routing.snapshot import build
 from .command import Commands
 from .output import add_json_option, show
 

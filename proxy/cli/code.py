@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
+from ..billing.money import show_quota
 from ..host import Opened
-from ..money import show_quota
 from ..records import ENABLED
 from ..store.codes import Code
 from .amounts import add_idempotency_option, count, date, expiry, money, quota

@@ -8,7 +8,7 @@ import logging
 from dataclasses import asdict
 
 from ..config import Config
-from ..doctor import Finding, examine
+from ..process.doctor import Finding, examine
 from .command import Commands
 from .output import add_json_option, show
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from ..billing.money import show_ratio
 from ..host import Opened
 from ..manage.groups import overview
-from ..money import show_ratio
 from .amounts import ratio
 from .command import Commands, on_installation
 from .output import add_json_option, say_when_live, show

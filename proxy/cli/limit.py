@@ -6,8 +6,8 @@ import argparse
 
 import msgspec
 
+from ..billing.limits import Limit
 from ..host import Opened
-from ..limits import Limit
 from ..manage.limits import SUBJECTS, set_limit
 from ..store import StoreError
 from .amounts import count, money, quota

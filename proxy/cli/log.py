@@ -7,11 +7,11 @@ import time
 
 import msgspec
 
+from ..billing.pricing import Price
+from ..billing.receipts import dollars, explain, receipt
 from ..host import Opened
 from ..ledger.entry import Entry
 from ..prices.book import make_book
-from ..pricing import Price
-from ..receipts import dollars, explain, receipt
 from ..store import StoreError
 from ..store.requests import Filters
 from .command import Commands, on_installation, row_id

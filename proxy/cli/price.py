@@ -6,13 +6,13 @@ import argparse
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from ..billing.pricing import Price
 from ..host import Opened
 from ..manage.prices import Stated, set_price, stated
 from ..manage.refused import Refused
 from ..prices.amounts import BOUNDS, EACH, show_price
 from ..prices.book import PriceBook, make_book
 from ..prices.one_api import read_ratios
-from ..pricing import Price
 from ..store import StoreError
 from .amounts import count
 from .command import Commands, on_installation

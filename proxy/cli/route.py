@@ -10,13 +10,13 @@ from typing import get_args
 import orjson
 
 from ...plugins import Endpoint
-from ..explain import Line, explain
-from ..health import Health
 from ..host import Opened
 from ..live import read_snapshot
 from ..prices.book import make_book
 from ..records import DEFAULT_GROUP
-from ..routing import Look
+from ..routing.choice import Look
+from ..routing.explain import Line, explain
+from ..routing.health import Health
 from ..store import StoreError
 from .command import Commands, on_installation, row_id
 from .output import add_json_option, show

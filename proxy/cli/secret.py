@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..host import Opened
-from ..keyfile import KEY_FILE, alone
+from ..keys.keyfile import KEY_FILE, alone
 from ..manage.rotation import add_key, begin, forget_older, is_on_one_machine
 from ..store import StoreError
 from .command import Commands, on_installation

@@ -11,7 +11,7 @@ import msgspec
 from ..config import Config, check
 from ..host import ROOT_NAME, FirstStart, Ready, serve
 from ..logs import logging_to_stderr
-from ..snapshot import DEMO_CHANNEL_ID
+from ..routing.snapshot import DEMO_CHANNEL_ID
 from .command import Commands
 
 

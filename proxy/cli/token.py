@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..host import ROOT_NAME, Opened
+from ..keys.vault import TOKEN_PREFIX
 from ..manage.tokens import create
 from ..records import DISABLED, ENABLED
 from ..store import StoreError
 from ..store.rows import token_account
-from ..vault import TOKEN_PREFIX
 from .amounts import ACTOR, balance, date, expiry, standing
 from .command import Commands, names, on_installation, row_id
 from .output import add_json_option, say_when_live, show

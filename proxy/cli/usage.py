@@ -6,8 +6,8 @@ import argparse
 import time
 from collections.abc import Mapping
 
+from ..billing.receipts import dollars
 from ..host import Opened
-from ..receipts import dollars
 from ..store.rollups import SPANS, By, Span, Total
 from .command import Commands, on_installation
 from .named import Names, names_of, seconds

@@ -7,13 +7,13 @@ import asyncio
 import time
 from dataclasses import replace
 
+from ..billing.money import parse_balance, show_quota
 from ..host import Opened
+from ..keys.vault import hash_password, new_password
 from ..manage import users
-from ..money import parse_balance, show_quota
 from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ROLE_ROOT, ROLES, User
 from ..store import StoreError
 from ..store.rows import user_account
-from ..vault import hash_password, new_password
 from .amounts import ACTOR, add_idempotency_option, allow_negative, balance, signed, standing
 from .command import Commands, on_installation
 from .output import add_json_option, say_when_live, show

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from ...plugins import UpstreamError, UpstreamRequest, UpstreamResponse
 from ..config import Upstream as Settings
-from ..headers import to_upstream
 from ..upstream import Upstream
+from ..wire.headers import to_upstream
 from . import mishaps, traffic
 from .answers import composed, is_good
 from .cases import Case

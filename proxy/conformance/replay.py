@@ -27,7 +27,7 @@ from ...plugins import (
     UpstreamResponse,
     Usage,
 )
-from ..events import first_event
+from ..relaying.events import first_event
 from .cases import Case
 from .outcome import Outcome, read_json, read_stream
 from .responses import read_response, read_response_stream

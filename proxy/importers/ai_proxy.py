@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable
 from decimal import Decimal
 
-from ..limits import Limit
-from ..pricing import Price
+from ..billing.limits import Limit
+from ..billing.pricing import Price
 from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ROLE_USER, ChannelRow, Token, User
 from ..store.database import Row
 from ..store.source import Source, SourceError

@@ -14,14 +14,14 @@ from typing import TypeVar
 import msgspec
 
 from ...plugins import Adapter
-from ..money import show_quota, show_ratio
+from ..billing.money import show_quota, show_ratio
+from ..billing.pricing import Price
+from ..keys.vault import Vault
 from ..prices.amounts import show_price
-from ..pricing import Price
 from ..records import ChannelRow
 from ..store.codes import code_hash, columns
 from ..store.imports import Bringing, Known
 from ..store.store import Store
-from ..vault import Vault
 from .plan import UNLIMITED, Plan, PlannedChannel, PlannedCode, PlannedToken, PlannedUser, Progress, quiet
 from .report import Fate, Item, Report
 from .review import review

@@ -17,16 +17,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ..pricing import Price
-from ..records import (
-    DEFAULT_GROUP,
-    ENABLED,
-    ROLE_ADMIN,
-    ROLE_USER,
-    ChannelRow,
-    Token,
-    User,
-)
+from ..billing.pricing import Price
+from ..records import DEFAULT_GROUP, ENABLED, ROLE_ADMIN, ROLE_USER, ChannelRow, Token, User
 from ..store.source import Source, SourceError
 from .litellm_providers import ENTRIES, PARAMETERS, Entry, guess, options_of
 from .plan import Plan, PlannedChannel, PlannedToken, PlannedUser, Progress, routes_of

@@ -9,9 +9,9 @@ from fractions import Fraction
 
 import msgspec
 
-from ..money import QUOTA_PER_DOLLAR
+from ..billing.money import QUOTA_PER_DOLLAR
+from ..billing.pricing import RATIO_ONE, Price
 from ..prices.one_api import prices_of, read_table
-from ..pricing import RATIO_ONE, Price
 from .plan import Plan
 from .values import json_of, text, whole
 

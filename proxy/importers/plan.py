@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ..limits import Limit
-from ..money import MOST_QUOTA
-from ..pricing import Price
+from ..billing.limits import Limit
+from ..billing.money import MOST_QUOTA
+from ..billing.pricing import Price
 from ..records import ChannelRow, Token, User
 from ..store.codes import Code
 

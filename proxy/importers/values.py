@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ..money import MOST_QUOTA, QUOTA_PER_DOLLAR
+from ..billing.money import MOST_QUOTA, QUOTA_PER_DOLLAR
 
 _LAST_S = 253_402_300_799
 """The end of the year 9999, in unix seconds."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ...plugins import Adapter
-from ..snapshot import build
+from ..routing.snapshot import build
 from ..store.accounts import State
 from ..store.imports import Known
 from ..store.rows import token_account, user_account

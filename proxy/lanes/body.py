@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ..errors import GatewayError
-from ..inbound import BodyReader
+from ..wire.inbound import BodyReader
 
 
 class CollectedBody(BodyReader):

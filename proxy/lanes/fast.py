@@ -19,19 +19,19 @@ from typing import cast
 
 import httptools
 
-from ..answer import Answer
-from ..asked import is_form
 from ..auth import client_address
 from ..config import Config
-from ..endpoints import FORMS, Route, match
 from ..errors import GatewayError
-from ..exchange import Exchange
-from ..handover import MOST_AT_ONCE
-from ..headers import field_name
-from ..inbound import Inbound, new_request_id, stalled
-from ..rejoin import Rejoin
-from ..relay import Relay
+from ..process.handover import MOST_AT_ONCE
+from ..relaying.exchange import Exchange
+from ..relaying.rejoin import Rejoin
+from ..relaying.relay import Relay
 from ..tasks import Owner
+from ..wire.answer import Answer
+from ..wire.asked import is_form
+from ..wire.endpoints import FORMS, Route, match
+from ..wire.headers import field_name
+from ..wire.inbound import Inbound, new_request_id, stalled
 from .body import CollectedBody
 
 MAX_HEAD_BYTES = 8190

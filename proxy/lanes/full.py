@@ -20,15 +20,15 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from ...plugins import Host
 from ..access_log import Record
-from ..answer import Answer
 from ..auth import client_address
 from ..config import Config
-from ..endpoints import is_ours, is_page_of_admins, match
 from ..errors import GatewayError, internal
-from ..exchange import Exchange
-from ..inbound import BodyReader, Inbound, new_request_id, stalled
-from ..rejoin import Rejoin
-from ..relay import Relay
+from ..relaying.exchange import Exchange
+from ..relaying.rejoin import Rejoin
+from ..relaying.relay import Relay
+from ..wire.answer import Answer
+from ..wire.endpoints import is_ours, is_page_of_admins, match
+from ..wire.inbound import BodyReader, Inbound, new_request_id, stalled
 
 log = logging.getLogger(__name__)
 

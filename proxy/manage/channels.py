@@ -8,7 +8,7 @@ from functools import partial
 
 from ...plugins import Adapter
 from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow, Times
-from ..snapshot import bound
+from ..routing.snapshot import bound
 from ..store import Store
 from ..upstream.pool import check_proxy
 from .edits import edited

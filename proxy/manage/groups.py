@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..pricing import RATIO_ONE
+from ..billing.pricing import RATIO_ONE
 from ..store import Store
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..limits import MOST_SUBJECT, Limit
+from ..billing.limits import MOST_SUBJECT, Limit
 from ..store import Store
 from ..store.changes import Missing
 from .refused import Refused

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from ..billing.pricing import Price
 from ..prices.book import PriceBook
-from ..pricing import Price
 from ..records import ChannelRow, ModelRoute, RouteMode
-from ..snapshot import chain
+from ..routing.snapshot import chain
 from .refused import Refused
 
 MODES: tuple[str, ...] = get_args(RouteMode)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from ..billing.pricing import Price
 from ..prices.amounts import read_price
 from ..prices.book import PriceBook
-from ..pricing import Price
 from ..records import ChannelRow
 from ..store import Store
 from .refused import Refused

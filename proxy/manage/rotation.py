@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .. import keyfile
 from ..errors import ConfigError
-from ..keyring import Keyring, parse
+from ..keys import keyfile
+from ..keys.keyring import Keyring, parse
+from ..keys.vault import Vault
 from ..store import Store
-from ..vault import Vault
 
 
 def is_on_one_machine(database: str) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
+from ..keys.vault import TOKEN_PREFIX, Vault, new_token_key
 from ..records import DISABLED, ENABLED, Token, User
 from ..store import Store
-from ..vault import TOKEN_PREFIX, Vault, new_token_key
 from .edits import edited
 from .refused import Refused
 from .words import checked_name, checked_names

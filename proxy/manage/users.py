@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from ..billing.money import parse_quota
 from ..config import Quota
 from ..errors import GatewayError, forbidden
-from ..money import parse_quota
+from ..keys.vault import is_hash
 from ..records import DISABLED, ENABLED, ROLE_ROOT, ROLES, User
 from ..store import Store, StoreError
 from ..store.changes import Missing
 from ..store.gifts import Invitation
-from ..vault import is_hash
 from .edits import edited
 from .refused import Refused
 from .words import checked_name

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import msgspec
 
 from ...plugins import BodyError, Endpoint, JsonBody
+from ..billing.pricing import Price
 from ..ledger.entry import Counts
-from ..pricing import Price
 
 DEFAULT_COMPLETION = 4096
 """Completion tokens where neither the request nor the price bounds them."""

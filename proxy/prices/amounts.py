@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from types import MappingProxyType
 
-from ..pricing import Price
+from ..billing.pricing import Price
 
 _MILLION, _ONE = 1_000_000, 10**12
 

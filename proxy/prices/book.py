@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from ..billing.pricing import Price
 from ..config import Prices
 from ..errors import ConfigError
-from ..pricing import Price
 from .amounts import read_amount, read_price
 from .table import Table, shipped
 

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
-from ..pricing import RATIO_ONE, Price
+from ..billing.pricing import RATIO_ONE, Price
 
 _PICO_OF_ONE = 2_000_000
 _KEYS = ("ModelRatio", "CompletionRatio", "GroupRatio")

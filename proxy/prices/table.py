@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from ..pricing import Price
+from ..billing.pricing import Price
 
 _MAKERS = (
     "openai", "anthropic", "google", "deepseek", "mistral", "moonshotai", "x-ai", "zhipuai", "zai", "minimax",

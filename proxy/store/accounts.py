@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..limits import budget_ends
+from ..billing.limits import budget_ends
 from .changes import StoreError, bump
 from .database import Clash, Database, Transaction
 from .idempotency import once

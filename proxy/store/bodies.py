@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ..errors import ConfigError
-from ..vault import Vault
+from ..keys.vault import Vault
 from .database import Database
 from .request_rows import split_id
 from .upsert import insert

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..vault import Vault
+from ..keys.vault import Vault
 from .database import Database, Transaction
 from .sealed import HASH_KEY
 from .upsert import insert

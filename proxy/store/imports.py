@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from ..billing.pricing import Price
 from ..ledger.entry import Entry
-from ..pricing import Price
 from .changes import StoreError, bump
 from .database import Clash, Database, Row, Transaction
 from .requests import Requests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..limits import Limit
+from ..billing.limits import Limit
 from .changes import Missing, bump
 from .database import Database
 
@@ -12,7 +12,7 @@ _FIELDS = list(Limit.__struct_fields__)
 
 
 class LimitRows:
-    """What is set in a database, by subject: see proxy/limits.py."""
+    """What is set in a database, by subject: see proxy/billing/limits.py."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -12,17 +12,7 @@ from asyncmy import converters
 from asyncmy.constants import CLIENT, FIELD_TYPE
 
 from .address import Address
-from .database import (
-    NO_VALUES,
-    AlreadyThere,
-    Clash,
-    DatabaseError,
-    Dialect,
-    Row,
-    Rows,
-    Unavailable,
-    Values,
-)
+from .database import NO_VALUES, AlreadyThere, Clash, DatabaseError, Dialect, Row, Rows, Unavailable, Values
 from .named import formatted, in_order
 from .server import ALONE_S, Link, ServerDatabase, number
 from .upsert import insert

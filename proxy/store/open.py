@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..vault import Vault
+from ..keys.vault import Vault
 from .address import Address, parse
 from .database import Database, DatabaseError
 from .migrate import migrate

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ..pricing import Price
+from ..billing.pricing import Price
 from .changes import Missing, StoreError, bump
 from .database import Database
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..errors import ConfigError
-from ..vault import Vault
+from ..keys.vault import Vault
 from .changes import bump
 from .database import Database, Row
 

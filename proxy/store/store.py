@@ -15,8 +15,8 @@ from typing import Any
 
 import orjson
 
+from ..keys.vault import Vault, token_hash
 from ..records import NO_TIMES, ChannelRow, Times, Token, User
-from ..vault import Vault, token_hash
 from .accounts import Accounts, open_account
 from .bodies import Bodies
 from .changes import Missing, StoreError, bump, change

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from ..limits import Limit
-from ..pricing import Price
+from ..billing.limits import Limit
+from ..billing.pricing import Price
 from ..records import ChannelRow, ModelRoute, Token, User
 from .database import Database, Transaction, Values
 from .upsert import insert, update

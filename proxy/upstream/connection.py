@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol, cast
 import httptools
 
 from ...plugins import ErrorKind, UpstreamError, UpstreamResponse
-from ..headers import field_name
 from ..records import NO_TIMES
+from ..wire.headers import field_name
 
 MAX_HEAD_BYTES = 64 * 1024
 _CRLF = b"\r\n"

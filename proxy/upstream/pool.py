@@ -19,10 +19,10 @@ import python_socks
 from python_socks.async_.asyncio import Proxy
 
 from ...plugins import ErrorKind, UpstreamError, UpstreamRequest
-from .. import headers
 from ..config import Upstream as Settings
 from ..records import NO_TIMES, Times
 from ..tasks import Owner
+from ..wire import headers
 from .connection import Connection, Origin, Receiver
 from .reach import Policy, for_channels, reachable
 

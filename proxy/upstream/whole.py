@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ...plugins import ErrorKind, UpstreamError, UpstreamRequest, UpstreamResponse
-from ..headers import to_upstream
+from ..wire.headers import to_upstream
 from .pool import Upstream
 from .reach import Policy
 

@@ -10,8 +10,8 @@ from canalgate.proxy.admin import aiproxy
 from canalgate.proxy.admin.oneapi.routes import PAGES, ROUTES, SHARED
 from canalgate.proxy.config import Admin, Config, Data
 from canalgate.proxy.host import first_start, opened
+from canalgate.proxy.keys.vault import hash_password
 from canalgate.proxy.records import DISABLED, ROLES
-from canalgate.proxy.vault import hash_password
 from oneapi import ADMIN_KEY, PASSWORD, REPLY, Console, chat, console_of, running
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "one-api.md"

@@ -5,7 +5,7 @@ import asyncio
 import orjson
 import pytest
 import support
-from canalgate.proxy.pricing import Price
+from canalgate.proxy.billing.pricing import Price
 from canalgate.proxy.store.requests import Filters
 from oneapi import REPLY, chat, console_of, running
 

@@ -7,8 +7,8 @@ import tomllib
 import pytest
 import support
 from canalgate.proxy.cli import main
+from canalgate.proxy.keys.vault import hash_password
 from canalgate.proxy.records import ENABLED, ROLE_USER, Token, User
-from canalgate.proxy.vault import hash_password
 from support import json_answer
 
 PASSPHRASE = "correct horse battery"

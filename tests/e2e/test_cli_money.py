@@ -12,8 +12,8 @@ import urllib.request
 
 import pytest
 from canalgate.proxy.cli import main
+from canalgate.proxy.keys.vault import open_vault
 from canalgate.proxy.store import open_store
-from canalgate.proxy.vault import open_vault
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("CANALGATE_")}
 CHAT = {"model": "demo", "messages": [{"role": "user", "content": "hi"}]}

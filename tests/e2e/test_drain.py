@@ -9,8 +9,8 @@ import pytest
 import support
 from canalgate.proxy.config import Config, Data
 from canalgate.proxy.host import make_token, opened
+from canalgate.proxy.keys.vault import new_token_key
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, ChannelRow, User
-from canalgate.proxy.vault import new_token_key
 
 STREAMS = 200
 

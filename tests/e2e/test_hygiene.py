@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 import support
-from canalgate.proxy.endpoints import FORMS
 from canalgate.proxy.records import DISABLED, ROLES, User
+from canalgate.proxy.wire.endpoints import FORMS
 from support import CUT, STREAM_HEAD, chunk, delta, json_answer, parse_answer
 
 BODY = b'{"model":"m","messages":[]}'
@@ -559,6 +559,6 @@ async def test_every_error_has_a_request_id(gateway, method, path, body, key):
 
 
 def test_the_path_table_covers_every_endpoint():
-    from canalgate.proxy.endpoints import _RELAYED
+    from canalgate.proxy.wire.endpoints import _RELAYED
 
     assert {*JSON_ENDPOINTS, *FORMS} - {"engines/m/embeddings"} == _RELAYED

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from canalgate.proxy.limits import Limit
-from canalgate.proxy.pricing import Price
+from canalgate.proxy.billing.limits import Limit
+from canalgate.proxy.billing.pricing import Price
 from support import json_answer
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}

@@ -5,7 +5,7 @@ import time
 
 import pytest
 import support
-from canalgate.proxy.limits import Limit
+from canalgate.proxy.billing.limits import Limit
 from support import json_answer
 
 GOOD = json_answer({"id": "x", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})

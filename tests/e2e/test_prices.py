@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 import support
-from canalgate.proxy.pricing import Price
+from canalgate.proxy.billing.pricing import Price
 from canalgate.proxy.store.requests import Filters
 from support import json_answer
 

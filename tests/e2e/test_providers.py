@@ -20,7 +20,7 @@ from canalgate.proxy.conformance.outcome import read_json, read_stream
 from canalgate.proxy.conformance.replay import NOW, Replayed, channel_for, client_body, replay
 from canalgate.proxy.conformance.responses import read_response, read_response_stream
 from canalgate.proxy.conformance.splits import SPLITS, pieces
-from canalgate.proxy.probe import model_names
+from canalgate.proxy.relaying.probe import model_names
 from recorded_providers import PROVIDERS, cases_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -7,7 +7,7 @@ import time
 import pytest
 import support
 from canalgate.plugins import JsonBody
-from canalgate.proxy.exchange import Exchange
+from canalgate.proxy.relaying.exchange import Exchange
 from support import STREAM_END, STREAM_HEAD, chunk, delta, json_answer
 
 ANSWER = (

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import support
-from canalgate.proxy.pricing import Price
+from canalgate.proxy.billing.pricing import Price
 from canalgate.proxy.store.requests import Filters
 from support import CUT, STREAM_END, STREAM_HEAD, chunk, delta, event, json_answer
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import orjson
 import pytest
 import support
-from canalgate.proxy.probe import check, ways
 from canalgate.proxy.records import DISABLED, ModelRoute, Times
+from canalgate.proxy.relaying.probe import check, ways
 from support import CUT, STREAM_END, STREAM_HEAD, chunk, delta, json_answer
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5}

@@ -12,18 +12,19 @@ from canalgate.plugins import manager
 ROOT = Path(__file__).resolve().parents[2]
 
 AREAS = {
-    "values": "errors money headers records tasks multipart tail packed whole keyring config other_names"
-    " keyfile vault answer inbound endpoints chain events numbered systemd handover signals logs"
-    " asked auth limits pricing receipts ledger ledger.entry ledger.book ledger.journal prices"
-    " prices.* metering metering.*",
-    "choice": "snapshot health routing explain",
+    "values": "errors records tasks config other_names logs auth wire wire.* keys keys.* process"
+    " process.systemd process.handover process.signals billing billing.money billing.pricing billing.limits"
+    " billing.receipts relaying relaying.tail relaying.whole relaying.packed relaying.chain relaying.events"
+    " relaying.numbered ledger ledger.entry ledger.book ledger.journal prices prices.* metering metering.*",
+    "choice": "routing routing.*",
     "store": "store store.*",
-    "parts": "live transfer playback access_log upstream upstream.* credentials upload batches pages bodies"
-    " alarms watchers account_pages replays ledger.* lanes.body heartbeats kept",
-    "management": "manage manage.* importers importers.* backup blueprint blueprint.*",
-    "requests": "bill attempts attempt asking continuing gate relay probe checkups exchange rejoin",
+    "parts": "live access_log alarms watchers credentials upstream upstream.* ledger.* wire.pages"
+    " billing.account_pages relaying.transfer relaying.playback relaying.upload relaying.batches"
+    " relaying.bodies relaying.replays relaying.heartbeats relaying.kept lanes.body",
+    "management": "manage manage.* importers importers.* blueprint blueprint.* process.backup",
+    "requests": "billing.bill relaying.*",
     "admin": "admin admin.*",
-    "server": "lanes lanes.* front host doctor",
+    "server": "lanes lanes.* front host process.doctor",
     "conformance": "conformance conformance.*",
     "commands": "cli cli.*",
 }

@@ -6,10 +6,10 @@ import json
 import pytest
 import texts
 from canalgate.plugins import BodyError, JsonBody
+from canalgate.proxy.billing.pricing import Price
 from canalgate.proxy.ledger.entry import Counts
 from canalgate.proxy.metering import DEFAULT_COMPLETION, estimate
 from canalgate.proxy.metering.tokenizer import count_tokens
-from canalgate.proxy.pricing import Price
 
 PRICE = Price("p")
 KNOWN = Price("p", context=1000, output=300)

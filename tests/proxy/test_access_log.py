@@ -11,7 +11,7 @@ from canalgate.plugins.manager import PluginManager
 from canalgate.proxy.access_log import AccessLog, Record
 from canalgate.proxy.auth import Principal
 from canalgate.proxy.records import ENABLED, ROLE_USER, ChannelRow, Token, User
-from canalgate.proxy.snapshot import bound
+from canalgate.proxy.routing.snapshot import bound
 
 CHANNEL = bound(ChannelRow(7, "openai", "c", "http://127.0.0.1:1/v1", "k", ("m",), 1), OpenAIAdapter())
 PRINCIPAL = Principal(

@@ -2,15 +2,15 @@
 
 import orjson
 import pytest
-from canalgate.proxy.account_pages import AccountPages
 from canalgate.proxy.auth import Principal
-from canalgate.proxy.endpoints import is_ours, match
+from canalgate.proxy.billing.account_pages import AccountPages
 from canalgate.proxy.errors import GatewayError
 from canalgate.proxy.ledger.entry import Counts, Entry
 from canalgate.proxy.records import ENABLED, ROLE_ADMIN, ROLE_ROOT, ROLE_USER, Token, User
 from canalgate.proxy.store.accounts import State
 from canalgate.proxy.store.open import open_database
 from canalgate.proxy.store.requests import Requests
+from canalgate.proxy.wire.endpoints import is_ours, match
 
 BOOKED, PENDING, UNKNOWN = (f"{1_795_521_600_000:012x}{n:012x}" for n in range(3))
 UNLIMITED = (None, 0, 0, 0)

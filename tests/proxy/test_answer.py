@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from canalgate.proxy.answer import Answer
 from canalgate.proxy.errors import GatewayError
+from canalgate.proxy.wire.answer import Answer
 from support import parse_answer
 
 TYPE = [("content-type", "text/plain")]

@@ -5,11 +5,11 @@ import tarfile
 
 import pytest
 import support
-from canalgate.proxy.backup import back_up, restore
 from canalgate.proxy.config import Config, Data, Ledger
 from canalgate.proxy.errors import ConfigError
 from canalgate.proxy.host import opened, running
 from canalgate.proxy.ledger.ledger import FOLDER
+from canalgate.proxy.process.backup import back_up, restore
 from canalgate.proxy.store import DatabaseError, copies
 from canalgate.proxy.store.open import DATABASE_FILE
 from canalgate.proxy.store.requests import Filters

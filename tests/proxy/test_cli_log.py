@@ -6,11 +6,11 @@ import time
 
 import pytest
 from canalgate.proxy.cli import main
+from canalgate.proxy.keys.vault import open_vault
 from canalgate.proxy.ledger.entry import Counts, Entry
 from canalgate.proxy.records import ENABLED, ROLE_USER, ChannelRow, Token, User
 from canalgate.proxy.store import open_store
 from canalgate.proxy.store.requests import Requests
-from canalgate.proxy.vault import open_vault
 
 NOW_MS = int(time.time() * 1000)
 AGES_S = {1: 10, 2: 20, 3: 7200, 4: 100 * 86_400}

@@ -10,7 +10,7 @@ from canalgate.plugins import Credential, ErrorKind, UpstreamError, UpstreamRequ
 from canalgate.proxy.config import Upstream as Settings
 from canalgate.proxy.credentials import Credentials
 from canalgate.proxy.records import ChannelRow
-from canalgate.proxy.snapshot import bound
+from canalgate.proxy.routing.snapshot import bound
 from canalgate.proxy.upstream import Upstream
 from support import CUT, json_answer
 

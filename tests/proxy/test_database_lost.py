@@ -12,13 +12,13 @@ import services
 from canalgate.adapters.demo import DemoAdapter
 from canalgate.proxy.config import Prices
 from canalgate.proxy.errors import ConfigError, GatewayError
+from canalgate.proxy.keys.vault import open_vault
 from canalgate.proxy.live import Live
 from canalgate.proxy.records import ENABLED, ROLE_USER, Token, User
 from canalgate.proxy.store import open_store
 from canalgate.proxy.store.database import DatabaseError, Unavailable
 from canalgate.proxy.store.open import open_database
 from canalgate.proxy.store.server import Link
-from canalgate.proxy.vault import open_vault
 from wire_between import wired
 
 pytestmark = pytest.mark.parametrize("database_url", ["mysql", "postgres"], indirect=True)

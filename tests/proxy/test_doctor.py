@@ -4,10 +4,10 @@ import socket
 
 import pytest
 import support
-from canalgate.proxy import doctor
 from canalgate.proxy.config import Config, Data
-from canalgate.proxy.doctor import examine
 from canalgate.proxy.host import opened
+from canalgate.proxy.process import doctor
+from canalgate.proxy.process.doctor import examine
 from canalgate.proxy.records import ChannelRow, KeyFault
 from canalgate.proxy.store.open import open_database
 

@@ -8,12 +8,12 @@ from canalgate.adapters.demo import DemoAdapter
 from canalgate.adapters.openai import OpenAIAdapter
 from canalgate.plugins import ErrorKind, UpstreamError
 from canalgate.proxy.config import Prices
-from canalgate.proxy.explain import explain
-from canalgate.proxy.health import Health
 from canalgate.proxy.prices.book import make_book
 from canalgate.proxy.records import DISABLED, ChannelRow, KeyFault, ModelRoute
-from canalgate.proxy.routing import Look
-from canalgate.proxy.snapshot import Settings, build
+from canalgate.proxy.routing.choice import Look
+from canalgate.proxy.routing.explain import explain
+from canalgate.proxy.routing.health import Health
+from canalgate.proxy.routing.snapshot import Settings, build
 
 ADAPTERS = {"openai": OpenAIAdapter(), "demo": DemoAdapter()}
 BASE = ChannelRow(1, "openai", "c", "http://127.0.0.1:1/v1", "k", ("m",), 1)

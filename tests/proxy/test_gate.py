@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from canalgate.proxy.config import Overload
 from canalgate.proxy.errors import GatewayError
-from canalgate.proxy.gate import Gate
+from canalgate.proxy.relaying.gate import Gate
 
 
 async def settle():

@@ -6,9 +6,9 @@ from math import inf
 import pytest
 from canalgate.adapters.openai import OpenAIAdapter
 from canalgate.plugins import ErrorKind, UpstreamError
-from canalgate.proxy.health import LONGEST_WAIT_S, Health
 from canalgate.proxy.records import ChannelRow
-from canalgate.proxy.snapshot import bound
+from canalgate.proxy.routing.health import LONGEST_WAIT_S, Health
+from canalgate.proxy.routing.snapshot import bound
 
 ROW = ChannelRow(1, "openai", "c", "http://127.0.0.1:1/v1", "one\ntwo\nthree", ("m", "n"), 1)
 MEMBER = bound(ROW, OpenAIAdapter())

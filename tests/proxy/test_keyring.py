@@ -1,7 +1,7 @@
 """Keys as they are written."""
 
 import pytest
-from canalgate.proxy.keyring import hash_key_of, parse
+from canalgate.proxy.keys.keyring import hash_key_of, parse
 
 A, B, C = "aa" * 32, "bb" * 32, "cc" * 32
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 from canalgate.proxy import limits as limits_module
+from canalgate.proxy.billing.limits import NOTHING, Limit, Limits, Ticket, budget_accounts, budget_ends
 from canalgate.proxy.errors import GatewayError
-from canalgate.proxy.limits import NOTHING, Limit, Limits, Ticket, budget_accounts, budget_ends
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

@@ -12,10 +12,10 @@ from canalgate.proxy import live as live_module
 from canalgate.proxy.auth import admit
 from canalgate.proxy.config import Prices
 from canalgate.proxy.errors import GatewayError
+from canalgate.proxy.keys.vault import open_vault
 from canalgate.proxy.live import Live
 from canalgate.proxy.records import DISABLED, ENABLED, ROLE_USER, ChannelRow, Token, User
 from canalgate.proxy.store import open_store
-from canalgate.proxy.vault import open_vault
 
 ADAPTERS = {"openai": OpenAIAdapter(), "demo": DemoAdapter()}
 CHANNEL = ChannelRow(0, "openai", "c", "http://127.0.0.1:1/v1", "k", ("m",), 1)

@@ -1,9 +1,7 @@
 """Amounts and ratios as people write them."""
 
 import pytest
-from canalgate.proxy.config import Config, Quota, check
-from canalgate.proxy.errors import ConfigError
-from canalgate.proxy.money import (
+from canalgate.proxy.billing.money import (
     MOST_QUOTA,
     parse_balance,
     parse_change,
@@ -12,6 +10,8 @@ from canalgate.proxy.money import (
     show_quota,
     show_ratio,
 )
+from canalgate.proxy.config import Config, Quota, check
+from canalgate.proxy.errors import ConfigError
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import support
 from canalgate.plugins import BodyError
-from canalgate.proxy.multipart import FormScanner, boundary_of
+from canalgate.proxy.wire.multipart import FormScanner, boundary_of
 
 END = b"--b--\r\n"
 

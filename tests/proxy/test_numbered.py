@@ -2,7 +2,7 @@
 
 import pytest
 from canalgate.adapters.sse import SSEDecoder
-from canalgate.proxy.numbered import Numbered
+from canalgate.proxy.relaying.numbered import Numbered
 from support import cuts
 
 MOST = 10_000

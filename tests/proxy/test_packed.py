@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 from canalgate.plugins import UpstreamError
-from canalgate.proxy.packed import Unpacker, unpacked
+from canalgate.proxy.relaying.packed import Unpacker, unpacked
 
 PLAIN = b"data: one\n\ndata: two\n\n" * 20
 

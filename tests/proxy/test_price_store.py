@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from canalgate.proxy.pricing import Price
+from canalgate.proxy.billing.pricing import Price
 from canalgate.proxy.store import StoreError
 
 PRICE = Price("", 2_500_000, 10_000_000, 0, call=2**62, context=128_000)

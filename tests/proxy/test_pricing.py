@@ -4,8 +4,8 @@ from fractions import Fraction
 from math import ceil
 
 import pytest
+from canalgate.proxy.billing.pricing import PICO_PER_QUOTA, RATIO_ONE, Price, cost
 from canalgate.proxy.ledger.entry import Counts
-from canalgate.proxy.pricing import PICO_PER_QUOTA, RATIO_ONE, Price, cost
 from hypothesis import given
 from hypothesis import strategies as st
 

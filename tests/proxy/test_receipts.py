@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from canalgate.proxy.billing.pricing import RATIO_ONE, Price, cost
+from canalgate.proxy.billing.receipts import decimal, dollars, explain, receipt
 from canalgate.proxy.ledger.entry import Counts, Entry
-from canalgate.proxy.pricing import RATIO_ONE, Price, cost
-from canalgate.proxy.receipts import decimal, dollars, explain, receipt
 from hypothesis import given
 from hypothesis import strategies as st
 

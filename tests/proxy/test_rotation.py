@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 import support
-from canalgate.proxy import keyfile
 from canalgate.proxy.cli import main
 from canalgate.proxy.errors import ConfigError
-from canalgate.proxy.keyfile import KEY_FILE
-from canalgate.proxy.keyring import parse
+from canalgate.proxy.keys import keyfile
+from canalgate.proxy.keys.keyfile import KEY_FILE
+from canalgate.proxy.keys.keyring import parse
+from canalgate.proxy.keys.vault import Vault, open_vault
 from canalgate.proxy.manage.rotation import add_key, begin, forget_older
 from canalgate.proxy.records import ENABLED, ROLE_USER, ChannelRow, Token, User
 from canalgate.proxy.store import open_store
 from canalgate.proxy.store.sealed import PLACES
-from canalgate.proxy.vault import Vault, open_vault
 from support import json_answer
 
 A, B, C = "aa" * 32, "bb" * 32, "cc" * 32

@@ -11,11 +11,11 @@ from canalgate.adapters.openai import OpenAIAdapter
 from canalgate.plugins import ErrorKind, JsonBody, UpstreamError
 from canalgate.proxy.config import Prices
 from canalgate.proxy.errors import GatewayError
-from canalgate.proxy.health import Health
 from canalgate.proxy.prices.book import make_book
 from canalgate.proxy.records import DISABLED, ChannelRow, KeyFault, ModelRoute
-from canalgate.proxy.routing import Look, candidates, pinned
-from canalgate.proxy.snapshot import Settings, build, chain
+from canalgate.proxy.routing.choice import Look, candidates, pinned
+from canalgate.proxy.routing.health import Health
+from canalgate.proxy.routing.snapshot import Settings, build, chain
 
 ADAPTERS = {"openai": OpenAIAdapter(), "demo": DemoAdapter()}
 BASE = ChannelRow(1, "openai", "c", "http://127.0.0.1:1/v1", "k", ("m",), 1)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 from canalgate.proxy.errors import ConfigError
+from canalgate.proxy.keys.vault import open_vault
 from canalgate.proxy.records import DISABLED, ENABLED, ROLE_USER, ChannelRow, Token, User
 from canalgate.proxy.store import StoreError, open_store
 from canalgate.proxy.store.open import DATABASE_FILE
-from canalgate.proxy.vault import open_vault
 
 USER = User(0, "anna", ROLE_USER, "default", ENABLED, 5, "scrypt$a$b")
 TOKEN = Token(0, 1, "laptop", b"\x01" * 32, "wxyz", ENABLED, 6, 99, ("m", "n"), ("10.0.0.0/8",))

@@ -4,7 +4,7 @@ import asyncio
 import socket
 
 import pytest
-from canalgate.proxy import systemd
+from canalgate.proxy.process import systemd
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 import support
-from canalgate.proxy.tail import LEAST_BYTES, MOST_BYTES, Tail
+from canalgate.proxy.relaying.tail import LEAST_BYTES, MOST_BYTES, Tail
 
 USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":9}}\n\n'
 EVENT = b'data: {"choices":[{"delta":{"content":"word"}}]}\n\n'

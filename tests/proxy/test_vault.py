@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from canalgate.proxy.errors import ConfigError
-from canalgate.proxy.vault import (
+from canalgate.proxy.keys.vault import (
     KEY_FILE,
     Vault,
     check_password,

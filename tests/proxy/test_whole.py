@@ -1,7 +1,7 @@
 """Bodies that break off where their framing says nothing of it, and whole ones that look odd."""
 
 import pytest
-from canalgate.proxy.whole import begins_as_json, is_cut_event, is_cut_json
+from canalgate.proxy.relaying.whole import begins_as_json, is_cut_event, is_cut_json
 
 WHOLE = [
     b"",

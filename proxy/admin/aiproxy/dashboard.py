@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aiohttp import web
 
+from ...billing.money import QUOTA_PER_DOLLAR
 from ...manage.refused import Refused
-from ...money import QUOTA_PER_DOLLAR
 from ...store.peaks import Peak
 from ...store.requests import Requests
 from ...store.rollups import By, Total

@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from ....plugins import Adapter
+from ...billing.money import QUOTA_PER_DOLLAR
 from ...importers.special import taken_apart
 from ...manage.channels import checked
 from ...manage.refused import Refused
-from ...money import QUOTA_PER_DOLLAR
 from ...records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
 from ...store.rollups import Total
 from .keys import kept_or_new, masked, masked_proxy

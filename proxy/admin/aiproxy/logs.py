@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from ...billing.money import QUOTA_PER_DOLLAR
 from ...errors import GatewayError
 from ...ledger.entry import Entry
 from ...manage.refused import Refused
-from ...money import QUOTA_PER_DOLLAR
 from ...store.request_rows import has_failed, short_number
 from ...store.requests import Filters
 from ..site import DESK

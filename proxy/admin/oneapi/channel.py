@@ -14,9 +14,9 @@ from ....plugins import UpstreamError
 from ...importers.values import table
 from ...manage.channels import checked
 from ...manage.refused import Refused
-from ...probe import probe
 from ...records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
-from ...routing import pinned
+from ...relaying.probe import probe
+from ...routing.choice import pinned
 from ...store import StoreError
 from .envelope import done, failed
 from .fields import Fields

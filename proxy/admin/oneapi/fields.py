@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
+from ...billing.money import MOST_QUOTA
 from ...manage.refused import Refused
-from ...money import MOST_QUOTA
 
 _WHOLE = re.compile(r"-?\d{1,19}", re.ASCII)
 _MOST_TEXT = 65_536

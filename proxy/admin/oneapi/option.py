@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 import orjson
 
+from ...billing.money import parse_balance, parse_quota, show_ratio
+from ...billing.pricing import RATIO_ONE, Price
 from ...manage.refused import Refused
-from ...money import parse_balance, parse_quota, show_ratio
 from ...prices.one_api import prices_of, read_table
-from ...pricing import RATIO_ONE, Price
 from .envelope import failed
 from .fields import fields_of
 from .people import NO_LIMIT

@@ -6,13 +6,13 @@ import time
 from dataclasses import replace
 from functools import partial
 
+from ...keys.vault import TOKEN_PREFIX
 from ...manage import tokens
 from ...manage.refused import Refused
 from ...records import DISABLED, ENABLED, Token
 from ...store import StoreError
 from ...store.accounts import State
 from ...store.rows import token_account
-from ...vault import TOKEN_PREFIX
 from .fields import Fields
 from .visit import Visit
 

@@ -6,11 +6,11 @@ import time
 from dataclasses import replace
 from functools import partial
 
+from ...billing.money import parse_balance
 from ...manage import groups, users
 from ...manage.refused import Refused
 from ...manage.users import check_rank, checked_password, set_password
 from ...manage.words import checked_name
-from ...money import parse_balance
 from ...records import DEFAULT_GROUP, DISABLED, ENABLED, ROLE_ADMIN, ROLE_ROOT, ROLE_USER, User
 from ...store import StoreError
 from ...store.gifts import Invitation

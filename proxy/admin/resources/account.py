@@ -6,9 +6,9 @@ import hmac
 import time
 
 from ...errors import GatewayError, forbidden
+from ...keys.vault import is_awaiting_setup
 from ...manage import users
 from ...records import User
-from ...vault import is_awaiting_setup
 from .. import sessions
 from ..fields import Given, Id, Name, Shown, Word
 from ..operations import Call, Operations

@@ -14,10 +14,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ...alarms import hint
+from ...billing.money import parse_ratio, show_ratio
 from ...errors import GatewayError
 from ...manage import channels
 from ...manage.refused import Refused
-from ...money import parse_ratio, show_ratio
 from ...records import ChannelRow, Times
 from ...store.changes import Missing
 from ..fields import Given, Id, Name, Page, Pages, Shown, Status, Tagged, Text, Word, paged

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from ...alarms import hint
-from ...health import ChannelHealth as Known
 from ...records import ENABLED, ChannelRow, KeyFault
+from ...routing.health import ChannelHealth as Known
 from ..desk import Desk
 from ..fields import Shown
 

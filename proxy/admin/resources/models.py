@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from ....plugins import Endpoint
-from ...explain import explain
 from ...manage.models import Model, Offer, checked, overview
 from ...prices.amounts import show_price
 from ...records import DEFAULT_GROUP, ENABLED, ModelRoute, RouteMode
-from ...routing import Look
+from ...routing.choice import Look
+from ...routing.explain import explain
 from ...store.changes import Missing
 from ..fields import Given, Id, Name, Page, Shown, Text, Word
 from ..operations import Call, Operations

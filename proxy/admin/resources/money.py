@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from ...limits import Limit
+from ...billing.limits import Limit
 from ...manage import limits, prices
 from ...prices.amounts import BOUNDS, show_price
 from ...records import ENABLED

@@ -8,10 +8,10 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
+from ...billing.money import parse_balance, parse_ratio, show_ratio
 from ...errors import forbidden
 from ...manage import groups, users
 from ...manage.refused import Refused
-from ...money import parse_balance, parse_ratio, show_ratio
 from ...records import DEFAULT_GROUP, ENABLED, ROLES, User
 from ...store.accounts import MOST, State
 from ...store.rows import user_account

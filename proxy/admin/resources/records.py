@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from ...billing.pricing import RATIO_ONE, Price
+from ...billing.receipts import decimal, explain
 from ...ledger.entry import Entry
-from ...pricing import RATIO_ONE, Price
-from ...receipts import decimal, explain
 from ...store.changes import Missing
 from ...store.requests import Filters
 from ..fields import Given, Id, Page, Rows, Seconds, Shown, Text, Word, paged

@@ -10,12 +10,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ...errors import forbidden
+from ...keys.vault import TOKEN_PREFIX
 from ...manage import tokens, users
 from ...records import Token, User
 from ...store.accounts import State
 from ...store.changes import Missing
 from ...store.rows import token_account
-from ...vault import TOKEN_PREFIX
 from ..fields import Given, Id, Name, Page, Pages, Quota, Seconds, Shown, Status, Tagged, Text, Word, paged
 from ..operations import Call, Operations
 from ..serving import tag_of

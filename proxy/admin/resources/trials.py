@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from ....plugins import UpstreamError
-from ...checkups import check_each
 from ...errors import GatewayError
 from ...manage import channels
 from ...manage.refused import Refused
-from ...probe import Result, model_names, ways
 from ...records import ENABLED, ChannelRow
-from ...routing import pinned
-from ...snapshot import UsableChannel
+from ...relaying.checkups import check_each
+from ...relaying.probe import Result, model_names, ways
+from ...routing.choice import pinned
+from ...routing.snapshot import UsableChannel
 from ..fields import Given, Id, Name, Shown, Tagged
 from ..operations import Call, Operations
 from ..streams import LINES, Stream, lines

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from canalgate.adapters import BUILTIN
 from canalgate.plugins.manager import PluginManager
+from canalgate.proxy.billing.limits import Limit
 from canalgate.proxy.blueprint.apply import decide, write
 from canalgate.proxy.blueprint.decision import Options
 from canalgate.proxy.blueprint.describe import describe, secrets_of
@@ -15,7 +16,7 @@ from canalgate.proxy.blueprint.document import read as read_document
 from canalgate.proxy.blueprint.document import write as write_document
 from canalgate.proxy.blueprint.here import read
 from canalgate.proxy.blueprint.locked import NO_SECRETS
-from canalgate.proxy.limits import Limit
+from canalgate.proxy.keys.vault import Vault
 from canalgate.proxy.manage.refused import Refused
 from canalgate.proxy.prices.amounts import read_price
 from canalgate.proxy.records import (
@@ -30,7 +31,6 @@ from canalgate.proxy.records import (
     User,
 )
 from canalgate.proxy.store import StoreError, open_store
-from canalgate.proxy.vault import Vault
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

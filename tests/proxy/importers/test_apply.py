@@ -7,9 +7,9 @@ import sources
 from canalgate.adapters import BUILTIN
 from canalgate.plugins.manager import PluginManager
 from canalgate.proxy.importers import apply, plan_of
+from canalgate.proxy.keys.vault import Vault
 from canalgate.proxy.records import User
 from canalgate.proxy.store import StoreError
-from canalgate.proxy.vault import Vault
 
 NOW = 1_764_000_000
 VAULT = Vault(bytes(32))

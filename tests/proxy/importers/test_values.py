@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+from canalgate.proxy.billing.money import MOST_QUOTA
 from canalgate.proxy.importers.values import (
     expiry,
     mapping,
@@ -14,7 +15,6 @@ from canalgate.proxy.importers.values import (
     text,
     whole,
 )
-from canalgate.proxy.money import MOST_QUOTA
 
 
 @pytest.mark.parametrize(

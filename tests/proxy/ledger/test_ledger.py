@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 import databases
 import pytest
 from canalgate.proxy.errors import GatewayError
+from canalgate.proxy.keys.vault import open_vault
 from canalgate.proxy.ledger.importer import Importer, JournalError, Written, recover
 from canalgate.proxy.ledger.ledger import Ledger
 from canalgate.proxy.store import open_store
 from canalgate.proxy.store.accounts import open_account
-from canalgate.proxy.vault import open_vault
 from ledgers import die, entry, rows
 from wire_between import wired
 

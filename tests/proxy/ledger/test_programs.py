@@ -9,10 +9,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from canalgate.proxy.keys.vault import open_vault
 from canalgate.proxy.ledger.ledger import Ledger
 from canalgate.proxy.store import StoreError, open_store
 from canalgate.proxy.store.accounts import open_account
-from canalgate.proxy.vault import open_vault
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule

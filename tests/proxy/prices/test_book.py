@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from canalgate.proxy.billing.pricing import Price
 from canalgate.proxy.config import Prices
 from canalgate.proxy.errors import ConfigError
 from canalgate.proxy.prices.amounts import BOUNDS, EACH, read_amount, read_price, show_amount, show_price
 from canalgate.proxy.prices.book import make_book
-from canalgate.proxy.pricing import Price
 from hypothesis import given
 from hypothesis import strategies as st
 

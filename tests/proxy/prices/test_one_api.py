@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from canalgate.proxy.billing.pricing import Price
 from canalgate.proxy.prices.one_api import read_ratios
-from canalgate.proxy.pricing import Price
 
 
 def prices(**tables):

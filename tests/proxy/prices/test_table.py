@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from canalgate.adapters import BUILTIN
 from canalgate.plugins.manager import PluginManager
+from canalgate.proxy.billing.pricing import Price
 from canalgate.proxy.prices.book import EVERYTHING_FREE
 from canalgate.proxy.prices.table import PROVIDERS, Table, shipped
-from canalgate.proxy.pricing import Price
 
 
 def test_it_says_where_it_is_from():

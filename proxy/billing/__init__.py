@@ -1,0 +1,1 @@
+"""What a request owes, what may be spent, and what is shown of it."""

@@ -1,0 +1,1 @@
+"""The process among others: started, replaced, stopped, backed up, looked over."""

@@ -1,0 +1,1 @@
+"""A request on its way: taken, given to channels, its answer carried back."""

@@ -1,0 +1,1 @@
+"""Which channels may serve a request, and how they fare."""

@@ -1,0 +1,1 @@
+"""HTTP as clients speak it: what they ask, and how they are answered."""
