@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run console pictures test lint types guards table bench bench-peers bench-count bench-log bench-overload bench-system prove setup system \
+.PHONY: run console pictures test lint types guards table references bench bench-peers bench-count bench-log \
+  bench-overload bench-system prove setup system \
   binary selftest release lock clean
 
 run: $(VENV)/.run console
@@ -40,6 +41,10 @@ guards: setup
 # The tables of providers in docs/providers.md and README.md, from the adapters and their cases.
 table: setup
 	$(BIN)/python tests/supported.py
+
+# docs/reference, from the settings, the commands and the operations of the admin API.
+references: setup
+	$(BIN)/python tests/references.py
 
 # Options go in BENCH: make bench BENCH="--quick --targets canalgate,nginx".
 bench: setup

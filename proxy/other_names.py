@@ -85,7 +85,7 @@ def _lost(what: str) -> Meaning:
     return Meaning(what, is_lost=True)
 
 
-_REDIS = Meaning("no Redis: gateways learn of changes and share limits through the database")
+_REDIS = Meaning("no Redis: gateways learn of changes and share balances through the database")
 _POOL = Meaning("connections are opened as they are needed")
 _METRIC = Meaning("a channel is judged by its own failures, never by mistakes of clients")
 _IMPORT = "`canalgate import oneapi` reads it"

@@ -11,34 +11,51 @@ from canalgate.plugins.manager import FEATURES, PluginManager
 from canalgate.proxy.cli import _parser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_links_between_pages_lead_somewhere():
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     targets = [
         page.parent / target
-        for page in pages
+        for page in PAGES
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
     ]
     assert targets
     assert [target for target in targets if not target.exists()] == []
 
 
+def anchors(page):
+    """The headings of a page as links name them."""
+    headings = re.findall(r"(?m)^#+ (.+)$", page.read_text("utf-8"))
+    return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def test_links_to_headings_lead_to_one():
+    links = [
+        (page, page.parent / target if target else page, anchor)
+        for page in PAGES
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8"))
+    ]
+    assert links
+    assert [link for link in links if link[2] not in anchors(link[1])] == []
+
+
+def test_the_readme_is_short():
+    assert len(PAGES[0].read_text("utf-8").splitlines()) <= 120
+
+
 COMMAND = r"(?m)^(?:\.venv/bin/)?(canalgate (?:.*\\\n)*[^>|\n]*)"
 
 
 def code(page):
-    """What is to be typed: blocks of shell, and lines set in by four."""
+    """What is to be typed: blocks of shell or of no language, and lines set in by four."""
     text = page.read_text("utf-8")
-    blocks = re.findall(r"(?ms)^```sh\n(.*?)^```", text)
+    found = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", text)
+    blocks = [block for language, block in found if language in ("", "sh")]
     return "\n".join([*blocks, *re.findall(r"(?m)^    (canalgate .+)$", text)])
 
 
-COMMANDS = [
-    (page.name, line)
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-    for line in re.findall(COMMAND, code(page))
-]
+COMMANDS = [(str(page.relative_to(ROOT)), line) for page in PAGES for line in re.findall(COMMAND, code(page))]
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
