@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from typing import ClassVar, get_args
 from urllib.parse import urljoin, urlsplit
 
@@ -112,11 +112,13 @@ class OpenAIAdapter(Adapter):
 
     def option(self, channel: Channel, option: Option) -> str:
         """A channel's value of an option, or the default this adapter has for it."""
-        return channel.options.get(option.name) or self._defaults.get(option.name, option.default)
-
-    @cached_property
-    def _defaults(self) -> dict[str, str]:
-        return {option.name: option.default for option in self.options}
+        given = channel.options.get(option.name)
+        if given:
+            return given
+        for own in self.options:
+            if own.name == option.name:
+                return own.default
+        return option.default
 
     def sign(self, credential: Credential) -> Mapping[str, str]:
         """Header fields that sign a request."""

@@ -186,6 +186,7 @@ async def test_a_stream_is_kept_by_its_request_and_its_end(tmp_path, provider):
         await made.add_channel(provider, "m")
         await made.chat(stream=True, key=ADMIN)
         (row,) = await logs_of(made, 1)
+        await made.front._relay.bodies.flush()
         detail = await done(made, "GET", f"/api/logs/detail/{row['id']}")
     assert orjson.loads(detail["request_body"])["stream"] is True
     assert detail["response_body"].endswith("data: [DONE]\n\n")
