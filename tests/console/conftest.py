@@ -10,7 +10,9 @@ import pytest
 import visitors
 from playwright.sync_api import sync_playwright
 
-STATIC = Path(__file__).resolve().parents[2] / "proxy" / "static" / "index.html"
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "proxy" / "static" / "index.html"
+AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def missing(what):
@@ -24,7 +26,9 @@ def browser():
     path = shutil.which("chromium")
     if path is None:
         missing("chromium is not installed: make system")
-    if not STATIC.is_file():
+    if shutil.which("npm") is None:
+        pytest.skip("Node.js is not installed, which compiles the web console")
+    if not (STATIC.is_file() and AXE.is_file()):
         missing("the web console is not compiled: make console")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=visitors.FLAGS)
