@@ -22,8 +22,10 @@ pictures: setup system console
 	  channels-zh-dark-1280:channels dialog-request-light:request dialog-model-light:model playground:playground; do \
 	  cp "$${pair%:*}.png" "../../../docs/images/$${pair#*:}.png"; done
 
+# The console's tests by themselves: Playwright has an event loop running in its process.
 test: setup system console
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --ignore tests/console
+	$(BIN)/pytest -n auto tests/console
 
 lint: setup
 	$(BIN)/ruff check .

@@ -20,9 +20,12 @@ def missing(what):
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(what)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Debian's Chromium, and the console that was compiled for it."""
+    """Debian's Chromium, and the console that was compiled for it.
+
+    For one module: as long as Playwright is there its event loop runs, and no other test could run one.
+    """
     path = shutil.which("chromium")
     if path is None:
         missing("chromium is not installed: make system")

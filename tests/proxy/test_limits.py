@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from canalgate.proxy import limits as limits_module
+from canalgate.proxy.billing import limits as limits_module
 from canalgate.proxy.billing.limits import NOTHING, Limit, Limits, Ticket, budget_accounts, budget_ends
 from canalgate.proxy.errors import GatewayError
 from hypothesis import example, given, settings
