@@ -95,7 +95,7 @@ class FullLane:
         assert isinstance(connection, _Connection)
         connection.head_arrived()
         received_at = time.monotonic()
-        if isinstance(request, web.Request):
+        if isinstance(request, web.Request) and request.version >= (1, 0):
             pages = await self._pages_of(request)
             if pages is not None:
                 return await pages._handle(_cleaned(request))

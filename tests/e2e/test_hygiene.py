@@ -315,7 +315,7 @@ async def test_every_spelling_of_a_path_reaches_its_endpoint(gateway, provider, 
     assert provider.asked[0].line == f"POST /v1/{name} HTTP/1.1"
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v1/chat", "/v1/files", "/v1/v1/models"])
+@pytest.mark.parametrize("path", ["/nothing", "/v1", "/v1/nothing", "/v1/chat", "/v1/files", "/v1/v1/models"])
 async def test_an_unknown_path_gets_404_json(gateway, path):
     answer = await gateway.post(path, BODY)
     assert (answer.status, answer.error["code"]) == (404, "unknown_url")
