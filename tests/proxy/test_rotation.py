@@ -23,7 +23,7 @@ from support import json_answer
 
 A, B, C = "aa" * 32, "bb" * 32, "cc" * 32
 CHANNEL = ChannelRow(0, "openai", "c", "http://host/v1", "sk-provider", ("m",), 1, options={"a": "b"})
-MIGRATIONS = Path(keyfile.__file__).parent / "store" / "migrations"
+MIGRATIONS = Path(keyfile.__file__).parents[1] / "store" / "migrations"
 
 
 def legacy(text, purpose, key=A):
