@@ -37,6 +37,9 @@ from .heartbeats import Heartbeats
 from .kept import Keeper
 from .replays import Replays
 
+_RESTING = frozenset({429, 503})
+"""Statuses of `errors.channels_rest`."""
+
 
 class Relay:
     """What all requests share. An async context manager; leaving it ends what still waits."""
@@ -104,8 +107,10 @@ class Relay:
         group = principal.user.group
         try:
             return routing.candidates(self._look(principal, asked), group, asked.endpoint)
-        except GatewayError:
-            if not await live.catch_up():
+        except GatewayError as exc:
+            # What is not there may have been added a moment ago. That channels rest is known here alone, and
+            # in an outage every request is told so: none of them may wait for the database.
+            if exc.status in _RESTING or not await live.catch_up():
                 raise
             return routing.candidates(self._look(principal, asked), group, asked.endpoint)
 

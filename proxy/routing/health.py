@@ -282,8 +282,10 @@ class Health:
         if kind is ErrorKind.REQUEST:
             return self.succeeded(member, model, None, now)
         if kind is ErrorKind.CREDENTIAL or (kind is ErrorKind.BALANCE and error.retry_after is None):
-            self.of(member).refused.add(key)
-            return [Notice("key_refused", model)]
+            known = self.of(member)
+            is_known = key in known.refused  # of many requests under way each may be refused: told once
+            known.refused.add(key)
+            return [] if is_known else [Notice("key_refused", model)]
         if kind in (ErrorKind.RATE, ErrorKind.BALANCE):
             return self._limited(member, "" if kind is ErrorKind.BALANCE else model, error.retry_after, now)
         if kind is ErrorKind.MODEL:

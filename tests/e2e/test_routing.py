@@ -157,6 +157,19 @@ async def test_when_all_are_down_it_is_said_at_once_and_the_first_is_back_within
         assert {(await gateway.chat()).status for _ in range(5)} == {200}
 
 
+async def test_while_everything_rests_no_request_waits_for_the_database(tmp_path, provider):
+    provider.says(error(429, "retry-after: 120\r\n"))
+    async with support.gateway(tmp_path) as gateway:
+        await gateway.add_channel(provider, "m")
+        await gateway.chat()
+        async with gateway.live._loading:  # as a database that does not answer would hold it
+            assert [(await gateway.chat()).status for _ in range(3)] == [429] * 3
+            waiting = asyncio.ensure_future(gateway.chat("unknown"))
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+        assert (await waiting).status == 404
+
+
 # Limits of providers.
 
 

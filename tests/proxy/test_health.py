@@ -135,6 +135,13 @@ def test_a_refused_key_is_out_until_the_snapshot_decides():
     assert health.wait(SINGLE, "m", 1) == 0
 
 
+def test_word_of_a_refused_key_is_given_once_until_the_snapshot_has_decided():
+    health, refusal = Health(3), error("credential")
+    told = [len(health.failed(SINGLE, "m", refusal, at)) for at in range(3)]
+    health.follow([SINGLE])
+    assert [*told, len(health.failed(SINGLE, "m", refusal, 4))] == [1, 0, 0, 1]
+
+
 def test_word_is_given_once_when_a_channel_rests_and_once_when_it_is_back():
     health, said = Health(3), []
     for at in range(6):
