@@ -4,29 +4,7 @@ import pytest
 import support
 from canalgate.proxy.admin.oneapi.user import NO_LIMIT
 from canalgate.proxy.records import ENABLED
-from oneapi import PASSWORD, REPLY, Console, chat, console_of, running
-
-
-@pytest.fixture
-async def gateway(tmp_path):
-    async with running(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def root(gateway):
-    return await console_of(gateway, "root", "root")
-
-
-@pytest.fixture
-async def admin(gateway):
-    return await console_of(gateway, "anne", "admin")
-
-
-@pytest.fixture
-async def user(gateway):
-    return await console_of(gateway, "bob", "user", quota=1_000_000)
-
+from oneapi import PASSWORD, REPLY, Console, chat, console_of
 
 # Users.
 

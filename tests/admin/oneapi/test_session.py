@@ -12,30 +12,9 @@ from canalgate.proxy.config import Admin, Config, Data
 from canalgate.proxy.host import first_start, opened
 from canalgate.proxy.keys.vault import hash_password
 from canalgate.proxy.records import DISABLED, ROLES
-from oneapi import ADMIN_KEY, PASSWORD, REPLY, Console, chat, console_of, running
+from oneapi import ADMIN_KEY, PASSWORD, REPLY, Console, chat, console_of
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "one-api.md"
-
-
-@pytest.fixture
-async def gateway(tmp_path):
-    async with running(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def root(gateway):
-    return await console_of(gateway, "root", "root")
-
-
-@pytest.fixture
-async def admin(gateway):
-    return await console_of(gateway, "anne", "admin")
-
-
-@pytest.fixture
-async def user(gateway):
-    return await console_of(gateway, "bob", "user", quota=1_000_000)
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "one-api.md"
 
 
 # Who may ask for what.
