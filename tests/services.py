@@ -161,7 +161,9 @@ class Mariadb(Server):
     owner = "mysql"
 
     def base(self):
-        return ["--no-defaults", f"--datadir={self.folder}/data", "--skip-name-resolve"]
+        # Its temporary files beside its data: TMPDIR may be a folder that only we may write to.
+        folder = [f"--datadir={self.folder}/data", f"--tmpdir={self.folder}"]
+        return ["--no-defaults", *folder, "--skip-name-resolve"]
 
     def make(self):
         method = "--auth-root-authentication-method=normal"
