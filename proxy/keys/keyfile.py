@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..disk import sync_folder
 from ..errors import ConfigError
 from . import keyring
 from .keyring import Keyring
@@ -51,7 +52,7 @@ def replace(path: Path, keys: Keyring) -> None:
             if hasattr(os, "chown") and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
                 os.chown(whole, there.st_uid, there.st_gid)  # the gateway must be able to read it
             whole.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; nothing was changed") from exc
 
@@ -97,16 +98,6 @@ def _written(path: Path, text: str) -> Iterator[Path]:
         yield whole
     finally:
         whole.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the new name survive a loss of power; not every system lets a folder be opened."""
-    with contextlib.suppress(OSError):
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 def _unreadable(path: Path, exc: OSError) -> ConfigError:

@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ..disk import sync_folder
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -104,7 +106,7 @@ class Journal:
         self._path = self._folder / f"{self._base:020d}{_SUFFIX}"
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         self._room_end = 0
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
 
 
 class DeadJournal:
@@ -188,13 +190,3 @@ def _allocate(file: int, start: int, size: int) -> None:
         os.posix_fallocate(file, start, size)
     elif hasattr(os, "pwrite"):
         os.pwrite(file, bytes(size), start)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have a new file's name survive a loss of power; not every system lets a folder be opened."""
-    with contextlib.suppress(OSError):
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ... import __version__
 from ..config import Config
+from ..disk import sync_folder
 from ..errors import ConfigError
 from ..keys.vault import KEY_FILE, open_vault
 from ..ledger.journal import is_in_use
@@ -75,6 +76,7 @@ def back_up(config: Config, to: Path, now: int, progress: Progress) -> Kept:
         with whole.open("rb") as written:
             os.fsync(written.fileno())
         whole.rename(to)
+    sync_folder(to.absolute().parent)
     return Kept(__version__, now, has_key, to.stat().st_size)
 
 

@@ -12,7 +12,7 @@ from canalgate.plugins import manager
 ROOT = Path(__file__).resolve().parents[2]
 
 AREAS = {
-    "values": "errors records tasks config other_names logs auth wire wire.* keys keys.* process"
+    "values": "disk errors records tasks config other_names logs auth wire wire.* keys keys.* process"
     " process.systemd process.handover process.signals billing billing.money billing.pricing billing.limits"
     " billing.receipts relaying relaying.tail relaying.whole relaying.packed relaying.chain relaying.events"
     " relaying.numbered ledger ledger.entry ledger.book ledger.journal prices prices.* metering metering.*",
