@@ -14,6 +14,7 @@ from aiohttp import web
 
 from ..auth import client_address, is_trusted
 from ..errors import GatewayError, forbidden, unauthorized
+from ..keys.vault import TOKEN_PREFIX
 from ..live import ADMIN_KEY_NAME
 from ..records import ENABLED, ROLE_ROOT, User
 from .desk import DESK, Desk
@@ -48,9 +49,18 @@ async def actor_of(request: web.Request) -> Actor:
 
 
 def is_admin_key(desk: Desk, key: str) -> bool:
-    """Whether this is the admin key; never where none is set."""
-    wanted = desk.config.admin.key.encode(errors="replace")
-    return bool(wanted) and hmac.compare_digest(wanted, key.encode(errors="replace"))
+    """Whether this is the admin key, with or without `sk-`; never where none is set."""
+    wanted, given = (text.strip().removeprefix(TOKEN_PREFIX) for text in (desk.config.admin.key, key))
+    return bool(wanted) and hmac.compare_digest(
+        wanted.encode(errors="replace"), given.encode(errors="replace")
+    )
+
+
+def key_of(request: web.Request) -> str:
+    """Return what a request carries as Authorization, without `Bearer`."""
+    value = request.headers.get("authorization", "").strip()
+    scheme, _, rest = value.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else value
 
 
 def address_of(request: web.Request) -> str:
@@ -88,9 +98,7 @@ def _is_own(request: web.Request, origin: str) -> bool:
 def _key(request: web.Request) -> str:
     if len(request.headers.getall("authorization", [])) > 1:
         raise GatewayError(400, "the header authorization stands there twice", code="duplicate_header")
-    value = request.headers.get("authorization", "").strip()
-    scheme, _, rest = value.partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else value
+    return key_of(request)
 
 
 async def _by_key(desk: Desk, key: str) -> Actor:

@@ -6,7 +6,6 @@ at its end, and none redirects: a redirected POST would lose its body.
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Mapping
 
@@ -14,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..errors import GatewayError, unauthorized
-from ..keys.vault import TOKEN_PREFIX
+from .actors import is_admin_key, key_of
 from .site import DESK, as_gateway_error, enveloped
 
 Routes = Mapping[tuple[str, str], Handler]
@@ -33,10 +32,7 @@ def add_dialects(site: web.Application, ai_proxy: Routes, one_api: Routes) -> No
 
 def has_admin_key(request: web.Request) -> bool:
     """Whether a request carries the admin key, with or without `Bearer` and `sk-`."""
-    expected = request.app[DESK].config.admin.key.strip().removeprefix(TOKEN_PREFIX)
-    scheme, _, rest = request.headers.get("Authorization", "").strip().partition(" ")
-    given = (rest.strip() if scheme.lower() == "bearer" else scheme).removeprefix(TOKEN_PREFIX)
-    return bool(expected) and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+    return is_admin_key(request.app[DESK], key_of(request))
 
 
 def _by_place(routes: Routes) -> Routes:
