@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 
 from ..billing.limits import Limit
@@ -184,20 +185,10 @@ def _plain(row: Row, groups: set[str]) -> ChannelRow:
 def _channel(row: Row, plain: ChannelRow, ours: Made) -> ChannelRow:
     # A priority there is a weight: 10 and 1 share the calls ten to one. 0 is the usual one.
     weight = whole(row["priority"]) or _USUAL_WEIGHT
-    return ChannelRow(
-        id=plain.id,
-        type=ours.adapter,
-        name=plain.name,
-        base_url=ours.base_url,
-        key=ours.key,
-        models=plain.models,
-        created_at=plain.created_at,
-        mapping={**ours.mapping, **mapping(row["model_mapping"])},
+    return replace(
+        ours.put_into(plain, mapping(row["model_mapping"])),
         weight=max(0, min(_MOST_WEIGHT, weight)),
-        groups=plain.groups,
-        status=plain.status,
         proxy=text(row["proxy_url"]),
-        options=ours.options,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
 from ..store.database import Row
@@ -75,21 +76,11 @@ def _channel(row: Row, special: Special, weighs: bool) -> ChannelRow:
     priority = max(-_MOST_PRIORITY, min(_MOST_PRIORITY, whole(row["priority"])))
     # A weight of 0 comes last here; there it is what every channel has that was given none.
     weight = max(1, min(_MOST_PRIORITY, whole(row["weight"]))) if weighs else 1
-    return ChannelRow(
-        id=plain.id,
-        type=ours.adapter,
-        name=plain.name,
-        base_url=ours.base_url,
-        key=ours.key,
-        models=plain.models,
-        created_at=plain.created_at,
-        mapping={**ours.mapping, **mapping(row["model_mapping"])},
+    return replace(
+        ours.put_into(plain, mapping(row["model_mapping"])),
         priority=priority,
         weight=weight,
-        groups=plain.groups,
-        status=plain.status,
         proxy=text(row["proxy_url"]) or text(table(row["setting"]).get("proxy")),
-        options=ours.options,
     )
 
 

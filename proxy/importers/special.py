@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..records import keys_of
+from ..records import ChannelRow, keys_of
 
 _REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx|cn)(-gov|-isob?)?-[a-z]+-\d")
 _CLAUDE = re.compile(r"claude-[\w-]+-\d{8}")
@@ -52,6 +52,17 @@ class Made:
     key: str = field(repr=False)
     options: dict[str, str] = field(default_factory=dict)
     mapping: dict[str, str] = field(default_factory=dict)
+
+    def put_into(self, plain: ChannelRow, mapping: Mapping[str, str]) -> ChannelRow:
+        """Return a channel of which only its names were known; `mapping` is its own."""
+        return replace(
+            plain,
+            type=self.adapter,
+            base_url=self.base_url,
+            key=self.key,
+            options=self.options,
+            mapping={**self.mapping, **mapping},
+        )
 
 
 def taken_apart(adapter: str, key: str) -> tuple[str, dict[str, str]]:
