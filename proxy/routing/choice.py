@@ -86,19 +86,20 @@ def order(members: Members, look: Look) -> list[UsableChannel]:
 
 
 def _rested(ordered: list[UsableChannel], look: Look) -> list[UsableChannel]:
-    """Leave out what rests. Where everything does, what may be asked as a last resort stays."""
+    """Leave out what rests, and put behind the others what may be asked if nothing else is left."""
     health, now = look.health, look.now
-    waits = [health.wait(member, member.model or look.model, now) for member in ordered]
-    ready = [member for member, wait_s in zip(ordered, waits, strict=True) if not wait_s]
-    if len(ready) == len(ordered):
-        return ready
-    last = [health.wait(member, member.model or look.model, now, last_resort=True) for member in ordered]
-    if not ready:
-        ready = [member for member, wait_s in zip(ordered, last, strict=True) if not wait_s]
-    if not ready:
-        limited = all(health.is_limited(member, member.model or look.model, now) for member in ordered)
-        raise channels_rest(min(last), are_limited=limited)
-    return ready
+    found: list[UsableChannel] = []
+    resting: list[UsableChannel] = []
+    for one in ordered:
+        (resting if health.wait(one, one.model or look.model, now) else found).append(one)
+    if not resting:
+        return found
+    waits = [health.wait(one, one.model or look.model, now, last_resort=True) for one in resting]
+    found += [one for one, wait_s in zip(resting, waits, strict=True) if not wait_s]
+    if not found:
+        limited = all(health.is_limited(one, one.model or look.model, now) for one in resting)
+        raise channels_rest(min(waits), are_limited=limited)
+    return found
 
 
 def pinned(snapshot: Snapshot, channel_id: int, endpoint: Endpoint | None = None) -> UsableChannel:

@@ -303,6 +303,13 @@ def test_a_channel_that_fails_again_and_again_is_left_out_and_comes_back():
     assert order(rows, health=health, now=NOW + 1.01) == [1, 2]
 
 
+def test_a_channel_that_is_overloaded_is_asked_last_for_a_second():
+    rows = [channel(1, priority=9), channel(2), channel(3, priority=-1)]
+    health = failing(rows, UpstreamError(ErrorKind.BUSY, "no"))
+    assert order(rows, health=health) == [2, 3, 1]
+    assert order(rows, health=health, now=NOW + 1.01) == [1, 2, 3]
+
+
 def test_the_only_channel_is_not_left_out_for_single_failures_of_any_kind():
     for kind in (ErrorKind.FAULT, ErrorKind.BUSY, ErrorKind.RATE):
         assert order([channel(1)], health=failing([channel(1)], UpstreamError(kind, "no"))) == [1]
