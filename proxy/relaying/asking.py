@@ -21,7 +21,6 @@ from ..wire.asked import Asked
 from .attempt import Attempt, Request
 from .attempts import Attempts
 from .continuing import Continuing, can_continue, continued
-from .relay import without_secrets
 from .transfer import Transfer
 
 
@@ -152,7 +151,6 @@ class Asking:
     def _close(self, attempt: Attempt, error: UpstreamError) -> None:
         """An attempt has failed, and nothing of it was sent."""
         self._stop_timer()
-        error.message = without_secrets(error.message, attempt.chosen)
         if attempt.was_asked and not isinstance(error, StaleConnection):
             self._request.relay.note_failure(attempt.chosen, self._request.record.model, error)
             attempt.note(error.kind.value)

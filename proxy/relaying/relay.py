@@ -133,7 +133,8 @@ class Relay:
         self._tell(chosen, self.live.health.succeeded(chosen, served, first_byte_s, now))
 
     def note_failure(self, chosen: UsableChannel, model: str, error: UpstreamError) -> None:
-        """A channel has failed a request; `error` is without secrets."""
+        """A channel has failed a request; `error` is without secrets from here on."""
+        error.message = without_secrets(error.message, chosen)
         served = chosen.model or model
         notices = self.live.health.failed(chosen, served, error, time.monotonic())
         if any(notice.what == "key_refused" for notice in notices):

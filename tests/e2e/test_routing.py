@@ -8,6 +8,7 @@ from dataclasses import replace
 import orjson
 import pytest
 import support
+from canalgate.plugins import ErrorKind, UpstreamError
 from canalgate.proxy.records import DISABLED, ModelRoute, Times
 from canalgate.proxy.relaying.probe import check, ways
 from support import CUT, STREAM_END, STREAM_HEAD, chunk, delta, json_answer
@@ -234,6 +235,16 @@ async def test_a_passing_test_does_not_undo_what_an_administrator_has_disabled(t
         await gateway.add_channel(provider, "m", status=DISABLED)
         assert [result.error for result in await check_up(gateway)] == [""]
         assert (await gateway.chat()).status == 404
+
+
+async def test_what_a_provider_says_of_a_key_is_kept_without_it_whenever_it_says_so(gateway):
+    member = gateway.live.snapshot.usable[1]
+    refusal = UpstreamError(ErrorKind.CREDENTIAL, f"sk-upstream-secret is wrong at {member.row.base_url}")
+    gateway.front._relay.note_failure(member, "m", refusal)  # in the middle of a stream, for one
+    [fault] = await found(gateway.parts.store.faults.all)
+    [event] = await found(lambda: gateway.parts.store.events.latest(9))
+    for told in (fault.reason, event.detail["reason"]):
+        assert told == "[...] is wrong at [...]"
 
 
 async def test_word_of_a_refused_key_is_sent_to_the_webhook(tmp_path, provider):
