@@ -48,6 +48,8 @@ _STREAM_END = re.compile(
 """The end, and the end of the event that tells it: half an event is no end."""
 
 _ERROR_HINT = re.compile(rb'"(?:error|error_code|code|base_resp)"\s*:\s*(?!null)')
+_ERROR_WORDS = (b'"error', b'"code"', b'"base_resp"')
+"""What is in every such hint, looked for first: that takes a tenth of the time."""
 
 _CONTINUED: Mapping[str, tuple[Json, Json]] = {
     "plain": ({}, {}),
@@ -162,7 +164,7 @@ class OpenAIAdapter(Adapter):
         body = response.body
         tidies = self._tidies(call)
         looked_at = len(body) if tidies else 512
-        if _ERROR_HINT.search(body, 0, looked_at) or body.find(b'"base_resp"', -512) >= 0:
+        if _may_be_error(body, looked_at) or body.find(b'"base_resp"', -512) >= 0:
             self._raise_failure(call, body, response.headers)
         content_type = response.headers.get("content-type", "application/json")
         is_page = not body.startswith(b"{") and body[:64].lstrip().startswith(b"<")
@@ -191,7 +193,7 @@ class OpenAIAdapter(Adapter):
         return UsageFilter() if self._hides_usage(call) else None
 
     def check_first_event(self, call: Call, data: bytes) -> None:
-        if _ERROR_HINT.search(data, 0, 512):
+        if _may_be_error(data, 512):
             self._raise_failure(call, data, {})
 
     def is_complete(self, call: Call, tail: bytes) -> bool:
@@ -251,6 +253,12 @@ class OpenAIAdapter(Adapter):
         error = self.failure_in(call, value, headers)
         if error is not None:
             raise error
+
+
+def _may_be_error(data: bytes, size: int) -> bool:
+    """Whether so many first bytes look as if they told of a failure."""
+    head = data[:size]
+    return any([word in head for word in _ERROR_WORDS]) and _ERROR_HINT.search(head) is not None
 
 
 def check_address(channel: Channel, base_url: str) -> None:

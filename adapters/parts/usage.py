@@ -27,6 +27,7 @@ MOST = 2**40
 """A number of tokens from here on is none; no model has a millionth of it."""
 
 _MAIN = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens"})
+_PLAIN = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _PROMPT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
 _COMPLETION_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
 """Names for how a count divides: of chat, of responses and images, of transcriptions."""
@@ -64,6 +65,11 @@ def read_usage(usage: object) -> Usage | None:
     """
     if type(usage) is not dict:
         return None
+    if usage.keys() == _PLAIN:  # as most hosts write it
+        prompt, completion, total = usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]
+        is_sound = type(prompt) is int is type(completion) is type(total) and prompt + completion == total
+        if is_sound and 0 <= prompt < MOST and 0 <= completion < MOST:
+            return Usage(prompt, completion)
     read = CountReader()
     prompt = read.count(usage, "prompt_tokens", "input_tokens")
     completion = read.count(usage, "completion_tokens", "output_tokens")

@@ -138,7 +138,8 @@ class Bill:
 
     __slots__ = (
         "_address", "_asked", "_billing", "_legs", "_price", "_priced", "_principal", "_record", "_size",
-        "_snapshot", "_visit", "estimated", "group_ratio", "is_ended", "reservation", "ticket", "tokens",
+        "_snapshot", "_visit", "estimated", "group_ratio", "has_limits", "is_ended", "reservation", "ticket",
+        "tokens",
     )  # fmt: skip
 
     def __init__(self, billing: Billing, snapshot: Snapshot, record: Record, address: str) -> None:
@@ -159,11 +160,14 @@ class Bill:
         self.tokens = 0
         self.estimated: Counts | None = None
         self.group_ratio = RATIO_ONE
+        self.has_limits = False
+        """Whether any limit is set, for anything."""
         self.is_ended = False
 
     def begin(self, snapshot: Snapshot, asked: Asked, form_bytes: int | None) -> Principal:
         """It is known what is asked; prices are those of this snapshot. Returns who asks."""
         self._snapshot = snapshot
+        self.has_limits = bool(snapshot.limits)
         self._asked = asked
         self.group_ratio = snapshot.group_ratio(self._principal.user.group)
         self._size = len(asked.body.raw) if asked.body is not None else form_bytes or 0
@@ -180,11 +184,6 @@ class Bill:
         """This is the visit whose answer the client gets, as far as is known now."""
         self._visit = visit
         answer.notes = self._notes(visit)
-
-    @property
-    def has_limits(self) -> bool:
-        """Whether any limit is set, for anything."""
-        return bool(self._snapshot.limits)
 
     async def enter(self, visit: Visit) -> None:
         """Take part of the channel's own limits and budgets. Raises ChannelFull where there is none left."""

@@ -29,10 +29,11 @@ from ..relaying.relay import Relay
 from ..tasks import Owner
 from ..wire.answer import Answer
 from ..wire.asked import is_form
-from ..wire.endpoints import FORMS, Route, match
+from ..wire.endpoints import FORMS, match
 from ..wire.headers import field_name
 from ..wire.inbound import Inbound, new_request_id, stalled
 from .body import CollectedBody
+from .head import Head, KnownHead
 
 MAX_HEAD_BYTES = 8190
 """A longer head may hold a line over aiohttp's limit, so the full lane judges it."""
@@ -114,8 +115,8 @@ class FastConnection(asyncio.Protocol):
     """One client's connection. Serves one request at a time, the next ones wait their turn."""
 
     __slots__ = (
-        "_ahead", "_exchange", "_fields", "_first_wait_s", "_is_doubled", "_keep_alive", "_lane", "_parser",
-        "_peer", "_reader", "_state", "_target", "_transport", "_write_paused", "deadline",
+        "_ahead", "_exchange", "_fields", "_first_wait_s", "_is_doubled", "_keep_alive", "_known", "_lane",
+        "_parser", "_peer", "_reader", "_state", "_target", "_transport", "_write_paused", "deadline",
     )  # fmt: skip
 
     def __init__(self, lane: FastLane, first_wait_s: float | None = None) -> None:
@@ -126,11 +127,13 @@ class FastConnection(asyncio.Protocol):
         self._reader: CollectedBody | None = None
         self._ahead = b""
         self._write_paused = False
-        self._begin_head()
+        self._known: KnownHead | None = None
+        self._parser: httptools.HttpRequestParser | None = None
         self.deadline = inf
 
     def _begin_head(self) -> None:
-        self._parser: httptools.HttpRequestParser | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self.deadline = time.monotonic() + self._lane.settings.head_timeout_s
         self._fields: dict[str, str] = {}
         self._target = b""
         self._is_doubled = False
@@ -180,13 +183,17 @@ class FastConnection(asyncio.Protocol):
     # A head.
 
     def _read_head(self, data: bytes) -> None:
+        known = self._known
+        if known is not None and self._parser is None and (end := known.end_in(data)):
+            self._begin_request(known.head, data, end)
+            return
         before, self._ahead = self._ahead, b""
         seen = before + data if before else data
         end = seen.find(_END_OF_HEAD, max(0, len(before) - len(_END_OF_HEAD) + 1))
         end = len(seen) if end < 0 else end + len(_END_OF_HEAD)
         if self._parser is None:
-            self._parser = httptools.HttpRequestParser(self)
-            self.deadline = time.monotonic() + self._lane.settings.head_timeout_s
+            self._begin_head()
+        assert self._parser is not None
         try:
             self._parser.feed_data(seen[len(before) : end] if before else seen[:end])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -194,10 +201,14 @@ class FastConnection(asyncio.Protocol):
             return
         if end > MAX_HEAD_BYTES:
             self._hand_over(seen)
-        elif seen.endswith(_END_OF_HEAD, 0, end):
-            self._begin_request(seen, end)
-        else:
+        elif not seen.endswith(_END_OF_HEAD, 0, end):
             self._ahead = seen
+        elif (head := self._head()) is None:
+            self._hand_over(seen)
+        else:
+            self._known = KnownHead(seen[:end], head)
+            self._parser = None
+            self._begin_request(head, seen, end)
 
     def on_url(self, url: bytes) -> None:
         """Called by the parser, with a piece of the request's target."""
@@ -213,27 +224,21 @@ class FastConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Called by the parser, which forgets a message without a body before `feed_data` returns."""
         assert self._parser is not None
-        self._keep_alive = self._parser.should_keep_alive() and not self._lane.relay.draining
+        self._keep_alive = self._parser.should_keep_alive()
 
-    def _begin_request(self, seen: bytes, end: int) -> None:
-        """A head is whole: serve its request here if it is one for this lane."""
-        route = self._route()
-        if route is None:
-            self._hand_over(seen)
-            return
-        assert self._parser is not None
-        lane, fields = self._lane, self._fields
+    def _begin_request(self, head: Head, seen: bytes, end: int) -> None:
+        """A head is whole, and is one for this lane: serve its request."""
+        lane, route, method, fields = self._lane, head.route, head.method, head.fields
         received_at = time.monotonic()
         request_id = new_request_id()
-        method = self._parser.get_method().decode()
-        answer = Answer(self._transport, request_id, keep_alive=self._keep_alive, is_head=method == "HEAD")
+        keep_alive = head.keep_alive and not lane.relay.draining
+        answer = Answer(self._transport, request_id, keep_alive=keep_alive, is_head=method == "HEAD")
         trusted = lane.settings.trusted_proxies
         address = (
             client_address(self._peer, fields.get("x-forwarded-for", ""), trusted) if trusted else self._peer
         )
-        inbound = Inbound(request_id, method, self._target.decode("ascii"), fields, address, received_at)
-        reader = CollectedBody(int(fields.get("content-length", "0")), lane.settings.max_body_bytes)
-        self._begin_head()
+        inbound = Inbound(request_id, method, head.path, fields, address, received_at)
+        reader = CollectedBody(head.length, lane.settings.max_body_bytes)
         self._state = _State.BUSY
         self._reader = reader
         rest = self._take_body(reader, seen[end:])
@@ -243,8 +248,8 @@ class FastConnection(asyncio.Protocol):
         self._exchange = serve(lane.relay, route, inbound, reader, answer, self._ended)
         self._exchange.start()
 
-    def _route(self) -> Route | None:
-        """Return where the request goes, if this lane serves it."""
+    def _head(self) -> Head | None:
+        """Return what the head says, if this lane serves its request."""
         parser, fields, path = self._parser, self._fields, self._target.partition(b"?")[0]
         if (
             parser is None
@@ -257,16 +262,16 @@ class FastConnection(asyncio.Protocol):
             or not _UNUSUAL.isdisjoint(fields)
         ):
             return None
-        self._target = path
+        method = parser.get_method().decode()
         try:
-            route = match(parser.get_method().decode(), path.decode())
+            route = match(method, path.decode())
         except GatewayError:
             return None
         if route.endpoint in FORMS and is_form(fields.get("content-type", "")):
             return None
         if ("content-length" in fields) is (route.endpoint is None):
             return None
-        return route
+        return Head(route, method, path.decode(), fields, self._keep_alive)
 
     def _hand_over(self, seen: bytes) -> None:
         """Give the connection to the full lane, as if it had been there from the start."""

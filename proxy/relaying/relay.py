@@ -130,7 +130,8 @@ class Relay:
     def note_success(self, chosen: UsableChannel, model: str, first_byte_s: float) -> None:
         """A channel has served a request."""
         now, served = time.monotonic(), chosen.model or model
-        self._tell(chosen, self.live.health.succeeded(chosen, served, first_byte_s, now))
+        if notices := self.live.health.succeeded(chosen, served, first_byte_s, now):
+            self._tell(chosen, notices)
 
     def note_failure(self, chosen: UsableChannel, model: str, error: UpstreamError) -> None:
         """A channel has failed a request; `error` is without secrets from here on."""

@@ -8,9 +8,6 @@ from functools import lru_cache
 
 USER_AGENT = "canalgate"
 
-_TO_UPSTREAM = ("accept", "openai-beta")
-"""Fields of the client that a provider may see: nothing that identifies the client or signs a request."""
-
 _TO_CLIENT = frozenset(
     {
         "content-type",
@@ -29,13 +26,14 @@ Fields = Iterable[tuple[str, str]]
 
 
 def to_upstream(client: Mapping[str, str], adapter: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields for a provider; those the adapter gives win."""
-    fields = {name: value for name in _TO_UPSTREAM if (value := client.get(name))}
-    fields.setdefault("accept", "*/*")
-    fields["accept-encoding"] = "identity"
-    fields["user-agent"] = USER_AGENT
-    fields.update(adapter)
-    return fields
+    """Return the fields for a provider; those the adapter gives win.
+
+    Of the client's it may see two: nothing that identifies the client or signs a request.
+    """
+    fields = {"accept": client.get("accept") or "*/*"}
+    if beta := client.get("openai-beta"):
+        fields["openai-beta"] = beta
+    return {**fields, "accept-encoding": "identity", "user-agent": USER_AGENT, **adapter}
 
 
 def to_client(upstream: Mapping[str, str]) -> list[tuple[str, str]]:
