@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from canalgate.bench.cells import models
@@ -83,6 +84,35 @@ def quiet(site: Site) -> Iterator[Gateway]:
         yield replace(gateway, name="canalgate-quiet", usage=None)
 
 
+@contextmanager
+def limited(site: Site) -> Iterator[Gateway]:
+    """canalgate where everything is limited that can be, to see what that costs; nothing is refused."""
+    subjects = ("token:1", "user:1", "group:default", "channel:1", "model:*")
+    numbers = ("--rpm", "1000000", "--tpm", "1000000000", "--concurrent", "10000", "--day", "1000000usd")
+    with canalgate(site) as gateway:
+        assert gateway.command is not None
+        for subject in subjects:
+            gateway.command("limit", "set", subject, *numbers)
+        gateway.command("token", "edit", "1", "--quota", "1000000usd")
+        yield replace(gateway, name="canalgate-limits")
+
+
+def durable(site: Site, durability: str) -> AbstractContextManager[Gateway]:
+    """canalgate whose answers end only when their record would survive more than its own death."""
+    return _named(f"canalgate-{durability}", canalgate(site, CANALGATE_LEDGER__DURABILITY=durability))
+
+
+@contextmanager
+def _named(name: str, started: AbstractContextManager[Gateway]) -> Iterator[Gateway]:
+    with started as gateway:
+        yield replace(gateway, name=name)
+
+
 OURS = Target("canalgate", canalgate)
-VARIANTS = (Target("canalgate-quiet", quiet),)
+VARIANTS = (
+    Target("canalgate-quiet", quiet),
+    Target("canalgate-limits", limited),
+    Target("canalgate-power", partial(durable, durability="power")),
+    Target("canalgate-database", partial(durable, durability="database")),
+)
 """Measured only when asked for by name."""
