@@ -10,10 +10,10 @@ PAGES = sorted((DOCS / "zh").glob("*.md"))
 TRANSLATIONS = [page for page in PAGES if "> 本页译自" in page.read_text("utf-8")]
 OTHERS = [page for page in PAGES if page not in TRANSLATIONS]
 
-MAIN = set(
-    "first-run fastgpt moving write-an-adapter deploying many-instances money configuration commands admin-api"
-    " life-of-a-request threat-model limits".split()
-)
+MAIN = {
+    "admin-api", "commands", "configuration", "deploying", "fastgpt", "first-run", "life-of-a-request",
+    "limits", "many-instances", "money", "moving", "threat-model", "write-an-adapter",
+}  # fmt: skip
 
 ENGLISH = "\n".join(
     page.read_text("utf-8")
@@ -83,3 +83,9 @@ def test_every_command_of_the_english_readme_is_in_the_chinese_one():
     chinese = typed((DOCS / "zh" / "README.md").read_text("utf-8"))
     english = typed((DOCS.parent / "README.md").read_text("utf-8"))
     assert [line for line in english if line not in chinese] == []
+
+
+def test_every_type_of_provider_is_on_the_chinese_page():
+    rows = re.findall(r"(?m)^\| [^|]+ \| `([\w-]+)` \|", (DOCS / "providers.md").read_text("utf-8"))
+    assert len(rows) > 40
+    assert set(rows) <= codes((DOCS / "zh" / "providers.md").read_text("utf-8"))
