@@ -29,7 +29,7 @@ from page_tables import (
     SETTINGS,
     STOPPED,
     prepared,
-)  # fmt: skip
+)
 from pages import ROOT
 
 
