@@ -112,7 +112,7 @@ def composed(block, reader):
 
 NOT_TYPED = {
     ("README.md", "make run"): (made, "the test suite would run itself"),
-    ("first-run.md", "python3 -m venv"): (parsed, "it fetches packages; tests/release installs a wheel"),
+    ("first-run.md", "python3 -m venv"): (parsed, "it fetches packages; `make run` installs in the same way"),
     ("deploying.md", "install -m 755"): (parsed, "it changes users and services of the system"),
     ("deploying.md", "docker build"): (composed, "it needs a container engine"),
     ("write-an-adapter.md", "canalgate conformance"): (parsed, "test_write_an_adapter.py does that"),
