@@ -77,7 +77,7 @@ class Reader:
         (folder / ".venv").symlink_to(sys.prefix)
         port = services.free_port()
         self.folder, self.words, self.answers = folder, {**words, ":3000": f":{port}"}, f"{KEY}\n"
-        self.gateways, self.kept = [], ""
+        self.gateways, self.logs, self.kept = [], [], ""
         self.environment = processes.ENVIRONMENT | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(home),
@@ -108,6 +108,8 @@ class Reader:
         self.folder = Path((self.folder / ".pwd").read_text().strip())
         self.kept += "".join(re.findall(r"(?m)^(?:export )?[A-Z_]+=.+\n?", command)) + "\n"
         self._learn(done.stdout)
+        if command.startswith("kill -USR2"):
+            self.gateways[-1].wait(30)  # it ends when its successor serves
         return done.stdout
 
     def _learn(self, printed):
@@ -129,6 +131,7 @@ class Reader:
                 stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
             )  # fmt: skip
         self.gateways.append(process)
+        self.logs.append(err)
         end = time.monotonic() + 30
         while "listens on" not in out.read_text():
             assert process.poll() is None and time.monotonic() < end, f"{command}\n{err.read_text()}"
@@ -141,6 +144,10 @@ class Reader:
             for shown in re.findall(pattern, out.read_text()):
                 self.words[said] = shown
         return out.read_text()
+
+    def errors(self):
+        """What gateways have logged as errors, such as a plugin that does not take its settings."""
+        return [line for log in self.logs for line in log.read_text().splitlines() if " ERROR " in line]
 
     def stop(self):
         """Stop every gateway and its successors, and wait until they are gone."""

@@ -112,6 +112,7 @@ async def test_what_a_page_says_can_be_done(name, words, furnished, tmp_path):
         follow(name, person)
     finally:
         person.stop()
+    assert person.errors() == []
 
 
 def needed(name):
@@ -134,9 +135,8 @@ def follow(name, person):
                 f"{where}: shown is\n{block.text}\nbut not\n{printed}"
             )
         elif (name, block.language) not in ELSEWHERE:
+            assert (name, block.language) in NOT_SHELL, f"{where}: nothing looks at this {block.language}"
             NOT_SHELL[name, block.language](block, person)
-    if (person.folder / "config.toml").exists():
-        person.type("canalgate check", f"{name}: with its config.toml")
 
 
 def typed(block, person):
