@@ -45,6 +45,9 @@ INSTEAD = {
 FRESH = {"README.md", "first-run.md", "admin-api.md", "deploying.md", "many-instances.md", "configuration.md"}
 """Pages for a new installation; the others find the one of `FURNISHED`."""
 
+ALONE = {"conformance.md", "life-of-a-request.md", "write-an-adapter.md"}
+"""Pages on which no gateway runs."""
+
 SETTINGS = {
     "streams.md": {"CANALGATE_SERVER__RESUME_S": "60"},
     "config-as-code.md": {"CANALGATE_PASSPHRASE": "correct horse"},

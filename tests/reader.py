@@ -97,7 +97,7 @@ class Reader:
         """Run a command to its end and return what it prints, or start a gateway. A failure names `where`."""
         command = self.filled(text)
         if re.match(r"canalgate serve", command):
-            return self.serve(command)
+            return self.serve(command, where)
         done = subprocess.run(
             ["bash", "-euc", f"{self.kept}\n{command}\npwd > {self.folder}/.pwd"], cwd=self.folder,
             env=self.environment, input=self.answers, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -122,7 +122,7 @@ class Reader:
             for found in re.findall(pattern, printed)[:1]:
                 self.words[said] = found
 
-    def serve(self, command="canalgate serve"):
+    def serve(self, command="canalgate serve", where="before the page"):
         """Start a gateway, wait until it listens, and return what it has printed."""
         out, err = (self.folder / f"gateway{len(self.gateways)}.{end}" for end in ("out", "err"))
         with out.open("wb") as stdout, err.open("wb") as stderr:
@@ -134,7 +134,7 @@ class Reader:
         self.logs.append(err)
         end = time.monotonic() + 30
         while "listens on" not in out.read_text():
-            assert process.poll() is None and time.monotonic() < end, f"{command}\n{err.read_text()}"
+            assert process.poll() is None and time.monotonic() < end, f"{where}: {command}\n{err.read_text()}"
             time.sleep(0.02)
         self.words["PID"] = str(process.pid)
         for said, pattern in {

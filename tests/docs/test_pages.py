@@ -18,6 +18,7 @@ import reader
 import sources
 from page_tables import (
     ADMIN_KEY,
+    ALONE,
     ELSEWHERE,
     FRESH,
     FURNISHED,
@@ -105,9 +106,9 @@ async def test_what_a_page_says_can_be_done(name, words, furnished, tmp_path):
         shutil.copytree(data, folder / "data", dirs_exist_ok=True)
         person.words["sk-..."] = person.environment["TOKEN"] = key
     try:
-        if not any(re.search(BEGINS, block.text) for block in pages.blocks(name)):
+        if not any(re.search(BEGINS, block.text) for block in pages.blocks(name)) and name not in ALONE:
             person.serve()
-        if name not in FRESH:
+        if name not in FRESH | ALONE:
             asked(person)
         follow(name, person)
     finally:
