@@ -86,7 +86,7 @@ setup: $(VENV)/.dev
 # What tests need from the system and pip cannot give. Installed where we may; else those tests say so.
 system:
 	@missing=; export PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')"; \
-	for pair in curl:curl strace:strace mariadbd:mariadb-server initdb:postgresql \
+	for pair in curl:curl jq:jq strace:strace mariadbd:mariadb-server initdb:postgresql \
 	  chromium:chromium+fonts-noto-cjk; do \
 	  command -v "$${pair%:*}" >/dev/null || missing="$$missing $$(echo $${pair#*:} | tr + " ")"; done; \
 	[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \

@@ -89,6 +89,15 @@ def test_the_stream_becomes_openais_in_every_split(parrot, how):
     assert stream.usage == Usage(4, 3)
 
 
+def test_the_few_calls_without_a_gateway_are_enough(parrot):
+    *_, code = [block for block in blocks(WIRE, "python") if "recorded" in block]
+    said = code.replace("call = ...", "call = given")
+    names = {"UpstreamResponse": UpstreamResponse, "Parrot": lambda: parrot, "recorded": STREAMED}
+    names["given"] = call(chat(stream=True))
+    exec(said, names)
+    assert read_stream(names["sent"]).choices[0].text == "Hello, you!"
+
+
 @pytest.mark.parametrize("how", ["whole", "bytes"])
 def test_a_stream_that_breaks_off_has_no_good_end(parrot, how):
     stream = parrot.stream(call(chat(stream=True)), EVENTS)
