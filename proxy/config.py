@@ -32,6 +32,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 3000
     trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ("*",)
     head_timeout_s: float = 10.0
     body_idle_s: float = 30.0
     send_idle_s: float = 120.0
@@ -401,6 +402,11 @@ def check(config: Config) -> None:
         raise ConfigError(
             f"server.early_heartbeat_s = {server.early_heartbeat_s}: without effect while heartbeat_s is 0"
         )
+    for origin in server.cors_origins:
+        if not re.fullmatch(r"\*|https?://[!-.0-~]+", origin):
+            raise ConfigError(
+                f"server.cors_origins: {origin!r}: expected * or a site like https://example.com"
+            )
     for name, networks in (
         ("server.trusted_proxies", server.trusted_proxies),
         ("upstream.allow", upstream.allow),

@@ -27,6 +27,7 @@ from ..relaying.exchange import Exchange
 from ..relaying.rejoin import Rejoin
 from ..relaying.relay import Relay
 from ..tasks import Owner
+from ..wire import cors
 from ..wire.answer import Answer
 from ..wire.asked import is_form
 from ..wire.endpoints import FORMS, match
@@ -232,7 +233,10 @@ class FastConnection(asyncio.Protocol):
         received_at = time.monotonic()
         request_id = new_request_id()
         keep_alive = head.keep_alive and not lane.relay.draining
-        answer = Answer(self._transport, request_id, keep_alive=keep_alive, is_head=method == "HEAD")
+        allows = cors.lines(fields, lane.settings.cors_origins) if "origin" in fields else b""
+        answer = Answer(
+            self._transport, request_id, keep_alive=keep_alive, is_head=method == "HEAD", cors=allows
+        )
         trusted = lane.settings.trusted_proxies
         address = (
             client_address(self._peer, fields.get("x-forwarded-for", ""), trusted) if trusted else self._peer

@@ -26,6 +26,7 @@ from ..errors import GatewayError, internal
 from ..relaying.exchange import Exchange
 from ..relaying.rejoin import Rejoin
 from ..relaying.relay import Relay
+from ..wire import cors
 from ..wire.answer import Answer
 from ..wire.endpoints import is_ours, is_page_of_admins, match
 from ..wire.inbound import BodyReader, Inbound, new_request_id, stalled
@@ -107,6 +108,7 @@ class FullLane:
             and not self._relay.draining
             and "transfer-encoding" not in request.headers,
             is_head=request.method == "HEAD",
+            cors=cors.lines(request.headers, self._config.server.cors_origins),
         )
         try:
             exchange, ended = self._exchange(request, answer, received_at)

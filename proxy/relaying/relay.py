@@ -156,6 +156,8 @@ class Relay:
             return pages.ready(lambda: self.stopping)
         if route.page == "status":
             return pages.status()
+        if route.page == "preflight":
+            return pages.preflight(inbound)
         principal = await self.principal(inbound)
         await self.live.catch_up()
         if route.page in ("receipt", "subscription", "usage"):

@@ -32,11 +32,11 @@ class Answer:
 
     `keep_alive` says whether the connection may serve another request afterwards. `started` says that the
     answer is decided. Before that an event stream may be promised: its head and comments have been sent, and
-    whatever the answer comes to is said inside the stream.
+    whatever the answer comes to is said inside the stream. `cors` are lines of its head: see cors.py.
     """
 
     __slots__ = (
-        "_head", "_http11", "_is_head", "_transport",
+        "_cors", "_head", "_http11", "_is_head", "_transport",
         "bytes_sent", "chunked", "ended", "is_promised", "keep_alive", "notes", "request_id", "started",
         "status",
     )  # fmt: skip
@@ -49,10 +49,12 @@ class Answer:
         http11: bool = True,
         keep_alive: bool = True,
         is_head: bool = False,
+        cors: bytes = b"",
     ) -> None:
         self._transport = transport
         self._http11 = http11
         self._is_head = is_head
+        self._cors = cors
         self.chunked = False
         self._head = b""
         self.request_id = request_id
@@ -71,7 +73,8 @@ class Answer:
             self.started = True
             return
         head = [serialize(_status_line(status), fields)]
-        head.append(b"x-request-id: %b\r\ndate: %b\r\n%b" % (self.request_id.encode(), _date(), self.notes))
+        ours = self.request_id.encode(), _date(), self._cors, self.notes
+        head.append(b"x-request-id: %b\r\ndate: %b\r\n%b%b" % ours)
         if length is not None:
             head.append(b"content-length: %d\r\n" % length)
         elif self._http11:

@@ -10,7 +10,9 @@ from typing import Literal, cast, get_args
 from ...plugins import Endpoint
 from ..errors import GatewayError
 
-Page = Literal["models", "model", "live", "ready", "status", "receipt", "stream", "subscription", "usage"]
+Page = Literal[
+    "models", "model", "live", "ready", "status", "preflight", "receipt", "stream", "subscription", "usage"
+]
 
 _RELAYED = frozenset(get_args(Endpoint))
 _PAGES: dict[str, Page] = {
@@ -60,15 +62,26 @@ def match(method: str, path: str) -> Route:
         raise GatewayError(
             404, f"unknown path: {method} {path[:200]}", code="unknown_url", type="invalid_request_error"
         )
-    allowed = ("POST",) if route.endpoint else ("GET", "HEAD")
-    if method not in allowed:
-        raise GatewayError(
-            405,
-            f"{method} is not allowed here; use {allowed[0]}",
-            code="method_not_allowed",
-            headers={"allow": ", ".join(allowed)},
-        )
+    if method == "OPTIONS":
+        return Route(page="preflight")
+    if method not in _methods(route):
+        raise not_allowed(method, path)
     return route
+
+
+def _methods(route: Route | None) -> tuple[str, ...]:
+    return ("GET", "HEAD") if route is None or route.endpoint is None else ("POST",)
+
+
+def not_allowed(method: str, path: str) -> GatewayError:
+    """The error for a method that a path does not take."""
+    allowed = _methods(_find(path))
+    return GatewayError(
+        405,
+        f"{method} is not allowed here; use {allowed[0]}",
+        code="method_not_allowed",
+        headers={"allow": ", ".join(allowed)},
+    )
 
 
 def is_ours(path: str) -> bool:

@@ -10,6 +10,9 @@ from ..auth import Principal
 from ..billing.money import QUOTA_PER_DOLLAR
 from ..errors import GatewayError, no_such_model
 from ..routing.snapshot import Snapshot
+from .cors import PREFLIGHT_FIELD
+from .endpoints import not_allowed
+from .inbound import Inbound
 
 _STARTED_AT = int(time.time())
 
@@ -27,6 +30,13 @@ def model(snapshot: Snapshot, principal: Principal, name: str) -> dict[str, obje
     if name not in _visible(snapshot, principal):
         raise no_such_model(name)
     return _model(snapshot, principal, name)
+
+
+def preflight(inbound: Inbound) -> dict[str, object]:
+    """Answer a browser that asks what a page may do, which the answer's head says. Others get 405."""
+    if PREFLIGHT_FIELD not in inbound.headers:
+        raise not_allowed(inbound.method, inbound.path)
+    return {}
 
 
 def status() -> dict[str, object]:

@@ -52,6 +52,8 @@ WRONG = [
     ("[upstream]\nconnect_s = -1.0", "upstream.connect_s", "-1", "above 0"),
     ("[upstream]\nidle_s = nan", "upstream.idle_s", "nan", "above 0"),
     ("[upstream]\nidle_s = inf", "upstream.idle_s", "inf", "a number"),
+    ('[server]\ncors_origins = ["example.com"]', "server.cors_origins", "example.com", "https://example.com"),
+    ('[server]\ncors_origins = ["https://a.com/"]', "server.cors_origins", "https://a.com/", "a site like"),
     ('[server]\ntrusted_proxies = ["10.0.0.0/33"]', "server.trusted_proxies", "0.0/33", "10.0.0.0/8"),
     ('[upstream]\nca_file = "/no/such"', "upstream.ca_file", "/no/such", "no such file"),
 ]
