@@ -180,12 +180,12 @@ def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
 
 
 async def first_start(parts: Opened) -> FirstStart | None:
-    """Make the root user and a token if there are no users; None if there are."""
+    """Make the root user and a token if nobody has that role, as where users were applied before; else None."""
     given = parts.config.admin.setup_secret
     root = await parts.store.user(ROOT_NAME)
     if root is not None and given and is_awaiting_setup(root.password_hash):
         await parts.store.set_password(root, parts.vault.setup_hash(given))
-    if root is not None or await parts.store.users():
+    if root is not None or any(user.role == ROLE_ROOT for user in await parts.store.users()):
         return None
     admin, secret = parts.config.admin, given or new_password()
     key = admin.root_token.removeprefix(TOKEN_PREFIX) or new_token_key()
