@@ -180,7 +180,7 @@ def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
 
 
 async def first_start(parts: Opened) -> FirstStart | None:
-    """Make the root user and a token if nobody has that role, as where users were applied before; else None."""
+    """Make the root user and a token, unless somebody has that role already."""
     given = parts.config.admin.setup_secret
     root = await parts.store.user(ROOT_NAME)
     if root is not None and given and is_awaiting_setup(root.password_hash):
