@@ -79,6 +79,8 @@ PATHS = {
     "GET /usage": USERS,
     "GET /audit": ROOT,
     "POST /imports": ROOT,
+    "GET /backup": ROOT,
+    "POST /backup": ROOT,
     "GET /events": ADMINS,
     "GET /options": ADMINS,
     "GET /plugins": ADMINS,

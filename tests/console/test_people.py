@@ -1,9 +1,10 @@
 """What ordinary users see, and what administrators do with the mouse."""
 
 import re
+import tarfile
 
 from playwright.sync_api import expect
-from visitors import enter, go, picture
+from visitors import PASSWORD, enter, go, picture
 
 USERS_PAGES = ["Overview", "Tokens", "Call log", "Playground"]
 
@@ -32,6 +33,22 @@ def test_a_code_is_made_and_redeemed(visit, settled):
     anna.get_by_role("button", name="Redeem a code").click()
     expect(anna.get_by_text("$2.50 added to your balance")).to_be_visible()
     expect(anna.get_by_text("+$2.50")).to_be_visible()
+
+
+def test_a_backup_is_made_by_the_password_and_kept_as_a_file(visit, settled, tmp_path):
+    page = enter(visit, settled)
+    go(page, "/settings?tab=backup")
+    page.get_by_label("Password now").fill("wrong")
+    page.get_by_role("button", name="Make a backup", exact=True).click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("Password now").fill(PASSWORD)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Make a backup", exact=True).click()
+    download.value.save_as(tmp_path / "kept.tar.gz")
+    assert re.fullmatch(r"canalgate-[\d-]+\.tar\.gz", download.value.suggested_filename)
+    with tarfile.open(tmp_path / "kept.tar.gz") as archive:
+        assert "canalgate.db" in archive.getnames()
+    expect(page.get_by_text(f"canalgate restore {download.value.suggested_filename}")).to_be_visible()
 
 
 def test_a_channel_is_changed_in_place_and_in_the_drawer(visit, settled):

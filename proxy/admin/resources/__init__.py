@@ -3,6 +3,7 @@
 from ..operations import Operation, Operations
 from . import (
     account,
+    backups,
     channels,
     credits,
     exports,
@@ -28,7 +29,7 @@ OPERATIONS: tuple[Operation, ...] = tuple(
         credits.operations, people.group_operations, money.code_operations, money.price_operations,
         money.limit_operations, records.log_operations, tail.operations, exports.operations,
         usage.operations, records.audit_operations, installation.event_operations,
-        installation.operations, moving.operations,
+        installation.operations, moving.operations, backups.operations,
     )
     for operation in resource.all
 )  # fmt: skip
