@@ -83,6 +83,8 @@ PATHS = {
     "POST /backup": ROOT,
     "GET /events": ADMINS,
     "GET /options": ADMINS,
+    "PUT /options/{name}": ROOT,
+    "DELETE /options/{name}": ROOT,
     "GET /plugins": ADMINS,
     "GET /about": ADMINS,
 }

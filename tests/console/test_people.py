@@ -51,6 +51,50 @@ def test_a_backup_is_made_by_the_password_and_kept_as_a_file(visit, settled, tmp
     expect(page.get_by_text(f"canalgate restore {download.value.suggested_filename}")).to_be_visible()
 
 
+def test_a_setting_is_changed_in_place_and_what_is_wrong_with_it_stands_at_it(visit, settled):
+    page = enter(visit, settled)
+    go(page, "/settings?tab=options")
+    page.get_by_label("Search settings").fill("routing.attempts")
+    page.get_by_role("button", name="Edit: routing.attempts").click()
+    value = page.get_by_label("Value")
+    value.fill("0")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("expected a number up to 20")
+    expect(value).to_have_attribute("aria-invalid", "true")
+    value.fill("6")
+    picture(page, "dialog-option-light")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("set here · default 4")).to_be_visible()
+    page.get_by_role("button", name="Edit: routing.attempts").click()
+    page.get_by_role("button", name="As in the file").click()
+    expect(page.get_by_text("set here ·")).to_have_count(0)
+
+
+def test_a_setting_that_waits_for_a_start_and_one_of_the_environment_say_so(visit, settled):
+    page = enter(visit, settled)
+    go(page, "/settings?tab=options")
+    page.get_by_label("Search settings").fill("demo.enabled")
+    page.get_by_role("button", name="Edit: demo.enabled").click()
+    page.get_by_label("Value").select_option("false")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("After the next start: false")).to_be_visible()
+    page.get_by_role("button", name="Edit: demo.enabled").click()
+    page.get_by_role("button", name="As in the file").click()
+    expect(page.get_by_text("After the next start")).to_have_count(0)
+    page.get_by_label("Search settings").fill("routing.retry_pause_s")
+    expect(page.get_by_text("Set in the environment")).to_be_visible()
+    expect(page.get_by_role("button", name="Edit: routing.retry_pause_s")).to_have_count(0)
+
+
+def test_what_adapters_say_is_chinese_where_the_console_is(visit, settled):
+    page = enter(visit, settled, "zh")
+    go(page, "/channels")
+    page.get_by_role("button", name="新建渠道").or_(page.locator(".head button.primary")).first.click()
+    page.get_by_role("dialog").locator("select").first.select_option("azure")
+    expect(page.get_by_label("Entra 租户")).to_be_visible()
+    picture(page, "dialog-azure-zh")
+
+
 def test_a_channel_is_changed_in_place_and_in_the_drawer(visit, settled):
     page = enter(visit, settled)
     go(page, "/channels?search=DeepSeek")

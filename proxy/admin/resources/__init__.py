@@ -12,6 +12,7 @@ from . import (
     models,
     money,
     moving,
+    options,
     people,
     records,
     reveal,
@@ -29,7 +30,7 @@ OPERATIONS: tuple[Operation, ...] = tuple(
         credits.operations, people.group_operations, money.code_operations, money.price_operations,
         money.limit_operations, records.log_operations, tail.operations, exports.operations,
         usage.operations, records.audit_operations, installation.event_operations,
-        installation.operations, moving.operations, backups.operations,
+        installation.operations, options.operations, moving.operations, backups.operations,
     )
     for operation in resource.all
 )  # fmt: skip

@@ -26,9 +26,8 @@ _PIECE_BYTES = 256 * 1024
 class BackupExtent(Shown, frozen=True, kw_only=True):
     """What a backup is made of, in bytes. The file is compressed, to about a third.
 
-    `needed` of `free` bytes are taken on the disk while it is made and sent. Without `has_key` the secret key is
-    a setting and has to be kept too. `problem` says why there can be none here, with the database on a server;
-    the numbers are 0 then.
+    `needed` of `free` bytes are taken on the disk while it is made and sent. Without `has_key` the secret key
+    is a setting and has to be kept too. `problem` says why there is none here; the numbers are 0 then.
     """
 
     database: int
