@@ -138,6 +138,12 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_completion: str = "0"
 
 
+class Users(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may make an account by themselves: nobody, who has an invitation, or anybody."""
+
+    sign_up: Literal["closed", "invited", "open"] = "closed"
+
+
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What new users may spend, and what an invitation gives to who was invited and who has invited."""
 
@@ -182,6 +188,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plugins: Plugins = Plugins()
     ledger: Ledger = Ledger()
     prices: Prices = Prices()
+    users: Users = Users()
     quota: Quota = Quota()
     admin: Admin = Admin()
     demo: Demo = Demo()

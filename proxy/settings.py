@@ -43,7 +43,8 @@ LIVE = frozenset(
     (
         "routing.mode", "routing.attempts", "routing.retry_pause_s", "routing.deadline_s",
         "routing.continuation",
-        "server.send_idle_s", "upstream.max_reply_bytes", "quota.new_user", "quota.invited", "quota.inviter",
+        "server.send_idle_s", "upstream.max_reply_bytes", "users.sign_up",
+        "quota.new_user", "quota.invited", "quota.inviter",
     )
 )  # fmt: skip
 """What is looked at for each request, so that it holds at once."""

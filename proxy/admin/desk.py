@@ -32,6 +32,8 @@ class Desk:
     live: Live
     settings: Settings
     door: Door = field(default_factory=Door)
+    sign_ups: Door = field(default_factory=Door)
+    """Counts who makes accounts, apart from who logs in."""
     started_at: int = field(default_factory=lambda: int(time.time()))
     """Unix seconds."""
     importing: asyncio.Lock = field(default_factory=asyncio.Lock)

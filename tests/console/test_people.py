@@ -4,7 +4,7 @@ import re
 import tarfile
 
 from playwright.sync_api import expect
-from visitors import PASSWORD, enter, go, picture
+from visitors import PASSWORD, ask, enter, go, picture
 
 USERS_PAGES = ["Overview", "Tokens", "Call log", "Playground"]
 
@@ -93,6 +93,37 @@ def test_what_adapters_say_is_chinese_where_the_console_is(visit, settled):
     page.get_by_role("dialog").locator("select").first.select_option("azure")
     expect(page.get_by_label("Entra 租户")).to_be_visible()
     picture(page, "dialog-azure-zh")
+
+
+def test_who_is_invited_makes_an_account_by_the_link_and_both_get_their_gifts(visit, settled):
+    for name, value in (("users.sign_up", "invited"), ("quota.invited", "2usd"), ("quota.inviter", "3usd")):
+        ask(settled, f"/options/{name}", {"value": value}, "PUT")
+    try:
+        anna = enter(visit, settled, name="anna")
+        go(anna, "/account")
+        link = anna.locator("pre", has_text="sign-up?code=")
+        picture(anna, "account-invitation", full_page=True)
+        address = link.inner_text()
+        visitor = visit(settled)
+        visitor.page.goto("/console/")
+        visitor.page.get_by_role("link", name="Make one").click()
+        expect(visitor.page.get_by_role("heading", name="Make an account")).to_be_visible()
+        visitor.page.goto(address)
+        expect(visitor.page.get_by_label("Invitation code")).to_have_value(address.partition("code=")[2])
+        visitor.page.get_by_label("Name").fill("anna")
+        visitor.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        visitor.page.get_by_label("Password again").fill(PASSWORD)
+        picture(visitor.page, "sign-up")
+        visitor.page.get_by_role("button", name="Make an account").click()
+        expect(visitor.page.get_by_role("alert")).to_be_visible()
+        visitor.page.get_by_label("Name").fill("eva")
+        visitor.page.get_by_role("button", name="Make an account").click()
+        expect(visitor.page.get_by_text("$2.00")).to_be_visible()
+        anna.reload()
+        expect(anna.get_by_text("has invited eva")).to_be_visible()
+    finally:
+        for name in ("users.sign_up", "quota.invited", "quota.inviter"):
+            ask(settled, f"/options/{name}", None, "DELETE")
 
 
 def test_a_channel_is_changed_in_place_and_in_the_drawer(visit, settled):

@@ -56,7 +56,7 @@ export async function send(
   }
   if (response.ok) return response;
   const error = await asError(response);
-  if (error.status === 401 && url.startsWith(PREFIX) && !/\/(login|setup)$/.test(url)) onSignedOut();
+  if (error.status === 401 && url.startsWith(PREFIX) && !/\/(login|setup|sign-up)$/.test(url)) onSignedOut();
   throw error;
 }
 

@@ -16,6 +16,7 @@ from . import (
     people,
     records,
     reveal,
+    signing_up,
     tail,
     tokens,
     trials,
@@ -25,7 +26,8 @@ from . import (
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
     for resource in (
-        account.operations, logins.operations, channels.operations, reveal.operations, trials.operations,
+        account.operations, signing_up.operations, logins.operations,
+         channels.operations, reveal.operations, trials.operations,
         models.operations, models.route_operations, tokens.operations, people.operations,
         credits.operations, people.group_operations, money.code_operations, money.price_operations,
         money.limit_operations, records.log_operations, tail.operations, exports.operations,
