@@ -44,7 +44,7 @@ guards: setup
 table: setup
 	$(BIN)/python tests/supported.py
 
-# docs/reference, from the settings, the commands and the operations of the admin API.
+# docs/reference and console/src/lib/openapi.ts, from the settings, the commands and the operations of the admin API.
 references: setup
 	$(BIN)/python tests/references.py
 

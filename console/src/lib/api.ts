@@ -63,7 +63,7 @@ export async function send(
 async function asError(response: Response): Promise<ApiError> {
   let told: { message?: string; code?: string; param?: string } = {};
   try {
-    told = (await response.json()).error ?? {};
+    told = ((await response.json()) as { error?: typeof told }).error ?? {};
   } catch {
     // a proxy between us answered by something else
   }
