@@ -86,13 +86,17 @@ def test_a_setting_that_waits_for_a_start_and_one_of_the_environment_say_so(visi
     expect(page.get_by_role("button", name="Edit: routing.retry_pause_s")).to_have_count(0)
 
 
-def test_what_adapters_say_is_chinese_where_the_console_is(visit, settled):
+def test_what_adapters_and_ways_say_is_chinese_where_the_console_is(visit, settled):
     page = enter(visit, settled, "zh")
     go(page, "/channels")
     page.get_by_role("button", name="新建渠道").or_(page.locator(".head button.primary")).first.click()
     page.get_by_role("dialog").locator("select").first.select_option("azure")
     expect(page.get_by_label("Entra 租户")).to_be_visible()
     picture(page, "dialog-azure-zh")
+    page.keyboard.press("Escape")
+    go(page, "/models?search=gpt-4o-mini")
+    page.locator("tbody button").first.click()
+    expect(page.get_by_role("dialog").get_by_text("不提供该模型").first).to_be_attached()
 
 
 def test_who_is_invited_makes_an_account_by_the_link_and_both_get_their_gifts(visit, settled):

@@ -1,11 +1,16 @@
 """The dictionaries: the same texts in both languages, none that is missing and none that nobody shows."""
 
+import ast
+import inspect
 import json
 import re
+import textwrap
 from pathlib import Path
 
 from canalgate.proxy.config import Config
 from canalgate.proxy.host import load_plugins
+from canalgate.proxy.routing import explain
+from canalgate.proxy.routing.health import Health, Rest
 from canalgate.proxy.settings import helps
 
 SOURCE = Path(__file__).resolve().parents[2] / "console" / "src"
@@ -42,11 +47,27 @@ def test_chinese_texts_are_chinese():
     assert same == []
 
 
-def test_what_settings_and_adapters_say_is_there_in_chinese_and_nothing_else():
+def returned(function):
+    """The texts that a function returns, with `{}` for what is put into them."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    values = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
+    values += [part for one in values if isinstance(one, ast.IfExp) for part in (one.body, one.orelse)]
+    texts = [one.values if isinstance(one, ast.JoinedStr) else [one] for one in values]
+    return {
+        "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in parts)
+        for parts in texts
+        if any(isinstance(part, ast.Constant) for part in parts)
+    }
+
+
+def test_what_settings_adapters_and_ways_say_is_there_in_chinese_and_nothing_else():
     adapters = load_plugins(Config()).adapters.values()
     options = [option for adapter in adapters for option in adapter.options]
     said = {text for option in options for text in (option.label, option.help)}
     said |= {adapter.key_help for adapter in adapters} | set(helps().values())
+    said |= returned(explain._why_not) | returned(explain._unpriced)
+    for form in returned(Health.why):
+        said |= {form.replace("{}", rest.value, 1) for rest in Rest} if form.startswith("{}") else {form}
     assert set(TERMS) == said - {""}
     assert [text for text in TERMS.values() if not re.search(r"[\u4e00-\u9fff]", text)] == []
 
