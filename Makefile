@@ -44,7 +44,7 @@ guards: setup
 table: setup
 	$(BIN)/python tests/supported.py
 
-# docs/reference, from the settings, the commands and the operations of the admin API.
+# docs/reference and console/src/lib/openapi.ts, from the settings, the commands and the operations of the admin API.
 references: setup
 	$(BIN)/python tests/references.py
 
@@ -69,13 +69,14 @@ bench-overload: setup
 	$(BIN)/python bench/overload.py
 
 # The long forms of proofs: a hundred kills, fifty successors, a thousand losses of power, ten thousand programs, a
-# thousand clients that leave.
-prove: setup system
+# thousand clients that leave, a log of a million requests in a browser.
+prove: setup system console
 	$(BIN)/python tests/kills.py --kills 100 --streams 50
 	$(BIN)/python tests/handovers.py --times 50 --streams 50
 	$(BIN)/python tests/power_loss.py --requests 100 --points 1000
 	LEDGER_PROGRAMS=10000 $(BIN)/pytest -q tests/proxy/ledger/test_programs.py
 	LEAVING_CLIENTS=1000 $(BIN)/pytest -q -s tests/e2e/test_leaving.py
+	LOG_ROWS=1000000 $(BIN)/pytest -q -s tests/console/test_log.py
 
 # The proxies and tools that measuring needs, installed where we may; what is missing is left out with a line.
 bench-system: setup

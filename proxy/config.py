@@ -139,6 +139,12 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_completion: str = "0"
 
 
+class Users(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may make an account by themselves: nobody, who has an invitation, or anybody."""
+
+    sign_up: Literal["closed", "invited", "open"] = "closed"
+
+
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What new users may spend, and what an invitation gives to who was invited and who has invited."""
 
@@ -183,6 +189,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plugins: Plugins = Plugins()
     ledger: Ledger = Ledger()
     prices: Prices = Prices()
+    users: Users = Users()
     quota: Quota = Quota()
     admin: Admin = Admin()
     demo: Demo = Demo()
@@ -207,10 +214,10 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
         table = _read(path) if path.exists() else {}
     else:
         table = _read(path)
-    config = _checked(_convert(table, Config, str(path)), str(path))
-    overrides = _from_environment(environ)
+    config = _checked(convert(table, Config, str(path)), str(path))
+    overrides = from_environment(environ)
     if overrides:
-        config = _checked(_convert(_merged(table, overrides), Config, "environment"), "environment")
+        config = _checked(convert(_merged(table, overrides), Config, "environment"), "environment")
     return config
 
 
@@ -241,8 +248,11 @@ def _with_plugin_tables(table: dict[str, Any]) -> dict[str, Any]:
     return {**table, "plugins": {**own, "settings": tables}}
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """CANALGATE_SECTION__KEY=value, the value as TOML has it; text needs no quotes, a list may be a,b,c."""
+def from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return what the environment sets, by section. Raises ConfigError.
+
+    `CANALGATE_SECTION__KEY=value`, the value as TOML has it; text needs no quotes, a list may be a,b,c.
+    """
     tables: dict[str, dict[str, Any]] = {}
     for name, meaning in understood(environ):
         for setting, text in zip(meaning.settings, _read_other(name, meaning, environ[name]), strict=False):
@@ -314,7 +324,8 @@ _REMEDIES = (
 )
 
 
-def _convert(table: dict[str, Any], kind: type[T], source: str) -> T:
+def convert(table: dict[str, Any], kind: type[T], source: str) -> T:
+    """Return a table as settings. Raises ConfigError naming the source, the key, the value and the remedy."""
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as exc:

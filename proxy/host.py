@@ -45,6 +45,7 @@ from .relaying.checkups import Checkups
 from .relaying.relay import Relay
 from .relaying.replays import Replays
 from .routing.snapshot import Snapshot
+from .settings import Settings
 from .store import Store, StoreError, open_store
 from .upstream import Upstream
 
@@ -69,10 +70,15 @@ class FirstStart:
 class Opened:
     """The durable side of an installation: what commands work on."""
 
-    config: Config
+    settings: Settings
     vault: Vault
     store: Store
     plugins: PluginManager
+
+    @property
+    def config(self) -> Config:
+        """The settings it has started with, those in the database among them."""
+        return self.settings.start
 
     @property
     def host(self) -> HostView:
@@ -111,8 +117,10 @@ async def opened(config: Config) -> AsyncIterator[Opened]:
     if not os.access(directory, os.W_OK):
         raise ConfigError(f"data.dir = {str(directory)!r}: not writable; choose a folder you may write to")
     vault = open_vault(directory, config.data.secret_key)
-    async with open_store(config.data.database, directory, vault, config.ledger.keep_days) as store:
-        yield Opened(config, vault, store, load_plugins(config))
+    async with open_store(config.data.database, directory, vault) as store:
+        settings = Settings(config, await store.settings.all())
+        store.requests.keep_days = settings.start.ledger.keep_days
+        yield Opened(settings, vault, store, load_plugins(config))
 
 
 def load_plugins(config: Config) -> PluginManager:
@@ -124,8 +132,14 @@ def load_plugins(config: Config) -> PluginManager:
 @asynccontextmanager
 async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
     """Open an installation with everything that serves requests, short of a port."""
+    async with opened(config) as parts, _serving(parts) as (relay, live):
+        yield parts, relay, live
+
+
+@asynccontextmanager
+async def _serving(parts: Opened) -> AsyncIterator[tuple[Relay, Live]]:
+    config = parts.config
     async with (
-        opened(config) as parts,
         parts.plugins.hooks.lifespan(parts.host),
         Live(
             parts.store,
@@ -135,6 +149,7 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             demo=config.demo.enabled,
             admin_key=config.admin.key,
             eject_after=config.routing.eject_after,
+            settings=parts.settings,
         ) as live,
         Upkeep(parts.store),
         Ledger(parts.store, config.data_dir, config.ledger.durability, config.ledger.flush_s) as ledger,
@@ -161,8 +176,9 @@ async def running(config: Config) -> AsyncIterator[tuple[Opened, Relay, Live]]:
             replays if config.ledger.idempotent_answers else None,
             bodies if config.log.keep_bodies_s else None,
         )
+        parts.settings.followers.append(relay.take_settings)
         async with relay, Checkups(relay, config.routing.test_every_s):
-            yield parts, relay, live
+            yield relay, live
 
 
 def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
@@ -173,7 +189,7 @@ def site_of(parts: Opened, relay: Relay, live: Live) -> web.Application:
     from .admin.dialects import add_dialects
     from .admin.site import make_site
 
-    site = make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live))
+    site = make_site(Desk(parts.config, parts.store, parts.vault, parts.plugins, relay, live, parts.settings))
     add_dialects(site, aiproxy.ROUTES, oneapi.ROUTES)
     add_console(site)
     return site
@@ -258,7 +274,7 @@ async def serve(config: Config, on_ready: Callable[[Ready], None], *, replace: b
         sock = predecessor.listener if predecessor else systemd.listener() or bind(config)
         first = await first_start(parts)
         await live.catch_up()
-        front = Front(config, relay, parts.host, partial(site_of, parts, relay, live))
+        front = Front(parts.config, relay, parts.host, partial(site_of, parts, relay, live))
         await front.start(sock)
         signals.limit = front.limit
         _tune_memory()

@@ -26,7 +26,9 @@ from .keys.vault import TOKEN_PREFIX, Vault
 from .prices.book import PriceBook, make_book
 from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
 from .routing.health import Health
-from .routing.snapshot import EMPTY, Settings, Snapshot, build, demo_channel
+from .routing.snapshot import EMPTY, Snapshot, build, demo_channel
+from .routing.snapshot import Settings as RoutingSettings
+from .settings import Settings
 from .store import DatabaseError, Store, StoreError, Unavailable
 from .tasks import Owner
 
@@ -53,6 +55,7 @@ class Live:
         demo: bool,
         admin_key: str = "",
         eject_after: int = 5,
+        settings: Settings | None = None,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -60,6 +63,7 @@ class Live:
         self._prices = make_book(prices)
         self.health = Health(eject_after)
         self._demo = demo
+        self._settings = settings
         admin_key = admin_key.strip().removeprefix(TOKEN_PREFIX)
         self._admin_hash = vault.token_hash(admin_key) if admin_key else None
         self._owner = Owner()
@@ -153,6 +157,8 @@ class Live:
         snapshot = await read_snapshot(
             self._store, self._vault, self._adapters, self._prices, generation, demo=self._demo
         )
+        if self._settings is not None:
+            self._settings.follow(await self._store.settings.all())
         for channel_id, problem in snapshot.problems.items():
             log.warning("channel not in use channel=%d problem=%s", channel_id, problem)
         self._known = {}
@@ -181,7 +187,7 @@ async def read_snapshot(
         rows = [demo_channel(adapters["demo"])]
     faults = {(fault.channel_id, fault.key_hash): fault for fault in await store.faults.all()}
     named = {(row.id, key): (row.id, vault.key_hash(key)) for row in rows for key in row.keys}
-    settings = Settings(
+    settings = RoutingSettings(
         prices.with_set(await store.prices.all()),
         await store.prices.group_ratios(),
         await store.limits.all(),

@@ -1,4 +1,4 @@
-"""The pages of docs/reference, made from the code that they describe: `make references`.
+"""The pages of docs/reference and the console's types, made from the code they describe: `make references`.
 
 Settings come from proxy/config.py and the lines of why in config.example.toml, commands from the parser of
 the command line, the API from the document that the gateway serves. Nothing there is written by hand.
@@ -20,6 +20,7 @@ from canalgate.proxy.admin.resources import OPERATIONS
 from canalgate.proxy.cli import _parser
 from canalgate.proxy.config import ENV_PREFIX, Config
 from canalgate.proxy.other_names import NAMES
+from console_types import types
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
@@ -318,7 +319,10 @@ def _closed(shown: Mapping[str, None], schemas: dict[str, Any]) -> list[str]:
 PAGES: Mapping[str, Callable[[], str]] = {"settings.md": settings, "commands.md": commands, "api.md": api}
 """What makes each page."""
 
+TYPES = ROOT / "console" / "src" / "lib" / "openapi.ts"
+
 
 if __name__ == "__main__":
     for page, make in PAGES.items():
         (FOLDER / page).write_text(make(), "utf-8")
+    TYPES.write_text(types(), "utf-8")

@@ -25,7 +25,7 @@ PAGES = {
     "groups": "/users?tab=groups", "limits": "/users?tab=limits", "codes": "/codes", "logs": "/logs",
     "playground": "/playground", "events": "/settings?tab=events", "audit": "/settings?tab=audit",
     "plugins": "/settings?tab=plugins", "options": "/settings?tab=options", "moving": "/settings?tab=moving",
-    "about": "/settings?tab=about",
+    "backup": "/settings?tab=backup", "about": "/settings?tab=about",
     "account": "/account", "start": "/start",
 }  # fmt: skip
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}

@@ -15,13 +15,14 @@ from ..config import Config
 from ..keys.vault import Vault
 from ..live import Live
 from ..relaying.relay import Relay
+from ..settings import Settings
 from ..store import Store
 from .door import Door
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """An installation with everything that serves it."""
+    """An installation with everything that serves it. `config` is what it has started with."""
 
     config: Config
     store: Store
@@ -29,7 +30,10 @@ class Desk:
     plugins: PluginManager
     relay: Relay
     live: Live
+    settings: Settings
     door: Door = field(default_factory=Door)
+    sign_ups: Door = field(default_factory=Door)
+    """Counts who makes accounts, apart from who logs in."""
     started_at: int = field(default_factory=lambda: int(time.time()))
     """Unix seconds."""
     importing: asyncio.Lock = field(default_factory=asyncio.Lock)

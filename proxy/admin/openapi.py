@@ -12,7 +12,7 @@ from ... import __version__
 from .fields import Shown
 from .operations import PREFIX, Operation
 from .sessions import COOKIE
-from .streams import EVENTS, LINES, TABLE
+from .streams import ARCHIVE, EVENTS, LINES, TABLE
 
 _REF = "#/components/schemas/{name}"
 _JSON = "application/json"
@@ -131,6 +131,8 @@ _PIECES = {
 
 def _content(operation: Operation, schema: dict[str, Any]) -> dict[str, Any]:
     """Say of what an answer is; of a stream, of what its pieces are."""
+    if operation.media == (ARCHIVE,):
+        return {ARCHIVE: {"schema": {"type": "string", "contentMediaType": ARCHIVE}}}
     return {
         media: {"schema": schema}
         if media == _JSON

@@ -1,7 +1,7 @@
-"""Answers that come bit by bit: lines of JSON, server-sent events, a table of text.
+"""Answers that come bit by bit: lines of JSON, server-sent events, a table of text, a file.
 
 A failure before the first piece is answered as any other. After that it is a last line, or a last event, with
-`error`; a table has no place for one, so its connection is cut and nobody takes it for whole.
+`error`; tables and files have no place for one, so the connection is cut and nobody takes them for whole.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from .problems import as_gateway_error
 
 T = TypeVar("T")
 
-Media = Literal["application/json", "application/x-ndjson", "text/event-stream", "text/csv"]
+Media = Literal[
+    "application/json", "application/x-ndjson", "text/event-stream", "text/csv", "application/gzip"
+]
 
 JSON: Media = "application/json"
 LINES: Media = "application/x-ndjson"
 EVENTS: Media = "text/event-stream"
 TABLE: Media = "text/csv"
+ARCHIVE: Media = "application/gzip"
 
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
@@ -30,14 +33,18 @@ Pieces = AsyncGenerator[bytes, None]
 
 
 class Stream(Generic[T]):
-    """An answer in pieces, each a T of this media type. `file_name` is what a browser keeps it as."""
+    """An answer in pieces, each a T of this media type. `file_name` is what a browser keeps it as.
 
-    __slots__ = ("file_name", "media", "pieces")
+    `size` is how many bytes it has, where that is known.
+    """
 
-    def __init__(self, pieces: Pieces, media: Media, file_name: str = "") -> None:
+    __slots__ = ("file_name", "media", "pieces", "size")
+
+    def __init__(self, pieces: Pieces, media: Media, file_name: str = "", size: int | None = None) -> None:
         self.pieces = pieces
         self.media = media
         self.file_name = file_name
+        self.size = size
 
 
 def line(value: object) -> bytes:
@@ -60,7 +67,9 @@ async def lines(values: AsyncIterator[object]) -> Pieces:
 async def send(request: web.Request, stream: Stream[T]) -> web.StreamResponse:
     """Send a stream, until it ends or its client leaves."""
     response = web.StreamResponse(headers=_HEADERS)
-    response.content_type, response.charset = stream.media, "utf-8"
+    response.content_type, response.content_length = stream.media, stream.size
+    if stream.media != ARCHIVE:
+        response.charset = "utf-8"
     if stream.file_name:
         response.headers["content-disposition"] = f'attachment; filename="{stream.file_name}"'
     async with aclosing(stream.pieces) as pieces:
@@ -84,7 +93,7 @@ async def _send(request: web.Request, response: web.StreamResponse, stream: Stre
         raise
     except Exception as exc:  # the border of the pages
         body = as_gateway_error(exc).body()
-        if stream.media == TABLE:
+        if stream.media in (TABLE, ARCHIVE):
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionAbortedError from exc

@@ -5,19 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..disk import sync_folder
+from ..disk import locked, sync_folder
 from ..errors import ConfigError
 from . import keyring
 from .keyring import Keyring
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 KEY_FILE = "secret.key"
 
@@ -60,19 +54,12 @@ def replace(path: Path, keys: Keyring) -> None:
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Keep other rotations out while this one runs. Raises ConfigError if there is one."""
-    file = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        os.close(file)
-        raise ConfigError(f"{path}: its keys are being rotated by another command") from exc
-    try:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(path.with_name(f".{path.name}.lock")))
+        except OSError as exc:
+            raise ConfigError(f"{path}: its keys are being rotated by another command") from exc
         yield
-    finally:
-        os.close(file)
 
 
 def _make(path: Path) -> None:

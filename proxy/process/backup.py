@@ -3,6 +3,9 @@
 The file is a compressed tar archive: the database as it was at one moment, the secret key, and the ledger's
 journals with what is not in the database yet. Journals are copied before the database, so that what leaves
 them meanwhile is in it. Databases on servers have tools of their own, which do this better.
+
+One that is to be sent is made in the data directory, and is gone once it has been read. It is the only one
+there at a time, whichever gateway makes it; what a gateway that died has left of one goes with the next.
 """
 
 from __future__ import annotations
@@ -14,14 +17,15 @@ import shutil
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ... import __version__
 from ..config import Config
-from ..disk import sync_folder
+from ..disk import locked, sync_folder
 from ..errors import ConfigError
 from ..keys.vault import KEY_FILE, open_vault
 from ..ledger.journal import is_in_use
@@ -34,6 +38,7 @@ _MANIFEST = "manifest.json"
 _KNOWN = re.compile(
     rf"{re.escape(DATABASE_FILE)}|{re.escape(KEY_FILE)}|{FOLDER}/[0-9a-f-]+/[0-9]+\.log|{re.escape(_MANIFEST)}"
 )
+_SENT = ".backup"
 _LEVEL = 3
 """Of compression: a tenth slower than none, and a third of the size."""
 
@@ -46,6 +51,61 @@ class Kept:
     at: int
     has_key: bool
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a backup would be made of, in bytes, and what is free where it is made."""
+
+    database: int
+    journals: int
+    has_key: bool
+    free: int
+
+    @property
+    def needed(self) -> int:
+        """Free space that making one takes at most: a copy of the database, and the file."""
+        return 2 * self.database + self.journals
+
+
+class Busy(Exception):
+    """A backup is being made or sent already, or there is no room for one."""
+
+
+def measure(config: Config) -> Extent:
+    """Say how much there is to keep. Raises ConfigError where the database is on a server; OSError."""
+    _refuse_servers(config)
+    data = config.data_dir
+    files = [data / f"{DATABASE_FILE}{end}" for end in ("", "-wal")]
+    return Extent(
+        _bytes(files),
+        _bytes(_journals(data)),
+        (data / KEY_FILE).is_file(),
+        shutil.disk_usage(data).free,
+    )
+
+
+@contextmanager
+def for_sending(config: Config, now: int) -> Iterator[tuple[Kept, BinaryIO]]:
+    """Make a backup to be read, which is gone in the end; waits for the disk.
+
+    Raises Busy, ConfigError, OSError, DatabaseError.
+    """
+    extent, folder = measure(config), config.data_dir / _SENT
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(folder / "lock"))
+        except OSError as exc:
+            raise Busy("a backup is being made or sent already; wait for it") from exc
+        made = folder / "made"
+        shutil.rmtree(made, ignore_errors=True)  # of a gateway that died
+        if extent.free < extent.needed:
+            raise Busy(f"making one takes {extent.needed} bytes of disk, and {extent.free} are free")
+        made.mkdir(mode=0o700)
+        held.callback(shutil.rmtree, made, ignore_errors=True)
+        kept = back_up(config, made / "canalgate.tar.gz", now, lambda *_: None)
+        yield kept, held.enter_context((made / "canalgate.tar.gz").open("rb"))
 
 
 def back_up(config: Config, to: Path, now: int, progress: Progress) -> Kept:
@@ -112,6 +172,15 @@ def _refuse_servers(config: Config) -> None:
             "data.database is on a server: use its own tools (mysqldump --single-transaction, pg_dump),"
             f" and keep {config.data_dir / KEY_FILE} with what they write"
         )
+
+
+def _bytes(files: Iterable[Path]) -> int:
+    """How many bytes files have; one that goes meanwhile has none."""
+    total = 0
+    for file in files:
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
 
 
 def _journals(data: Path) -> Iterator[Path]:

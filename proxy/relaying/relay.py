@@ -80,6 +80,10 @@ class Relay:
         """And nobody goes on in our place."""
         self.rng = random.Random()
 
+    def take_settings(self, config: Config) -> None:
+        """Go by other settings from the next request on; those that were looked at once stay as they were."""
+        self.config = config
+
     async def __aenter__(self) -> Relay:
         self.heartbeats.start(self.owner)
         self.keeper.start(self.owner)

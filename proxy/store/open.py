@@ -18,10 +18,10 @@ DATABASE_FILE = "canalgate.db"
 
 
 @asynccontextmanager
-async def open_store(url: str, data_dir: Path, vault: Vault, keep_days: int = 0) -> AsyncIterator[Store]:
-    """Open the store with its schema up to date, close it in the end. `keep_days`: see store/requests.py."""
+async def open_store(url: str, data_dir: Path, vault: Vault) -> AsyncIterator[Store]:
+    """Open the store with its schema up to date, close it in the end."""
     async with open_database(url, data_dir) as database:
-        yield Store(database, vault, keep_days)
+        yield Store(database, vault)
 
 
 @asynccontextmanager

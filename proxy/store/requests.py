@@ -47,7 +47,7 @@ class Requests:
     def __init__(self, database: Database, keep_days: int = 0) -> None:
         self._database = database
         self._months = Months(database)
-        self._keep_days = keep_days
+        self.keep_days = keep_days
 
     # Writing.
 
@@ -77,9 +77,9 @@ class Requests:
         month = month_of(int(now * 1000))
         await self._months.make((month, after(month)))
         await self.fold()
-        if not self._keep_days:
+        if not self.keep_days:
             return []
-        oldest = month_of((int(now) - self._keep_days * _DAY_S) * 1000)
+        oldest = month_of((int(now) - self.keep_days * _DAY_S) * 1000)
         await rollups.drop_hours_before(self._database, start_of(oldest))
         return await self._months.drop_before(oldest)
 

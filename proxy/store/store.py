@@ -36,6 +36,7 @@ from .rows import as_json, texts, token_account, token_of, user_account, user_of
 from .sealed import CHANNEL_KEY, Sealed
 from .search import Search
 from .sessions import Sessions, close_all
+from .settings import SettingRows
 from .trail import Trail
 from .writing import Writing
 
@@ -53,11 +54,11 @@ Then = Callable[[Transaction, int], Awaitable[None]]
 class Store:
     """What is kept. Methods that change something raise StoreError if it clashes with what is there."""
 
-    def __init__(self, database: Database, vault: Vault, keep_days: int = 0) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self.database = database
         self.accounts = Accounts(database)
         self.codes = Codes(database)
-        self.requests = Requests(database, keep_days)
+        self.requests = Requests(database)
         self.prices = Prices(database)
         self.limits = LimitRows(database)
         self.bodies = Bodies(database, vault)
@@ -69,6 +70,7 @@ class Store:
         self.hash_keys = HashKeys(database, vault)
         self.search = Search(database, self.accounts)
         self.sessions = Sessions(database)
+        self.settings = SettingRows(database)
         self.trail = Trail(database)
         self._vault = vault
         self.imports = Imports(database, self._channel_values, self.requests)

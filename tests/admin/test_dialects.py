@@ -22,7 +22,7 @@ ONE_API = {("GET", "/api/channel/{id}"): says("one api"), ("GET", "/api/theirs")
 
 @pytest.fixture
 async def client():
-    site = make_site(Desk(Config(admin=Admin(key="sk-key")), *[None] * 5))
+    site = make_site(Desk(Config(admin=Admin(key="sk-key")), *[None] * 6))
     add_dialects(site, AI_PROXY, ONE_API)
     async with TestClient(TestServer(site)) as made:
         yield made
@@ -50,6 +50,6 @@ async def test_who_asks_decides_who_answers(client, path, slash, key, status, sa
 
 
 def test_a_place_that_is_spelt_in_two_ways_is_refused():
-    site = make_site(Desk(Config(), *[None] * 5))
+    site = make_site(Desk(Config(), *[None] * 6))
     with pytest.raises(ValueError, match="are the same place"):
         add_dialects(site, AI_PROXY, {("PUT", r"/api/channel/{number:\d+}"): says("one api")})

@@ -5,7 +5,8 @@ import re
 import pytest
 from canalgate.proxy.admin.resources import OPERATIONS
 from canalgate.proxy.config import Config, load
-from references import FOLDER, PAGES
+from console_types import types
+from references import FOLDER, PAGES, TYPES
 
 MADE = {page: make() for page, make in PAGES.items()}
 SETTINGS = re.findall(r"(?m)^\| `\w+` \| .+? \| `(.*?)` \| .+ \| `(CANALGATE_\w+__\w+)`", MADE["settings.md"])
@@ -14,6 +15,10 @@ SETTINGS = re.findall(r"(?m)^\| `\w+` \| .+? \| `(.*?)` \| .+ \| `(CANALGATE_\w+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_page_is_what_make_references_makes(page):
     assert (FOLDER / page).read_text("utf-8") == MADE[page], "out of date: make references"
+
+
+def test_the_console_knows_the_shapes_of_the_admin_api():
+    assert TYPES.read_text("utf-8") == types(), "out of date: make references"
 
 
 def test_no_other_page_is_among_the_generated_ones():

@@ -56,14 +56,14 @@ export async function send(
   }
   if (response.ok) return response;
   const error = await asError(response);
-  if (error.status === 401 && url.startsWith(PREFIX) && !/\/(login|setup)$/.test(url)) onSignedOut();
+  if (error.status === 401 && url.startsWith(PREFIX) && !/\/(login|setup|sign-up)$/.test(url)) onSignedOut();
   throw error;
 }
 
 async function asError(response: Response): Promise<ApiError> {
   let told: { message?: string; code?: string; param?: string } = {};
   try {
-    told = (await response.json()).error ?? {};
+    told = ((await response.json()) as { error?: typeof told }).error ?? {};
   } catch {
     // a proxy between us answered by something else
   }

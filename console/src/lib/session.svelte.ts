@@ -29,6 +29,10 @@ export async function logIn(name: string, password: string): Promise<void> {
   me = await post<Me>('/login', { name, password });
 }
 
+export async function signUp(name: string, password: string, invitation: string): Promise<void> {
+  me = await post<Me>('/sign-up', { name, password, invitation });
+}
+
 export async function logOut(): Promise<void> {
   await post('/logout');
   forgetKeys();

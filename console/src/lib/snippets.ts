@@ -45,7 +45,7 @@ function python(value: unknown): string {
   if (value === null) return 'None';
   if (Array.isArray(value)) return `[${value.map(python).join(', ')}]`;
   if (typeof value === 'object') {
-    return `{${Object.entries(value as object).map(([name, one]) => `${quote(name)}: ${python(one)}`).join(', ')}}`;
+    return `{${Object.entries(value).map(([name, one]) => `${quote(name)}: ${python(one)}`).join(', ')}}`;
   }
   return JSON.stringify(value);
 }

@@ -61,7 +61,7 @@ def _check_same(fixed: Mapping[str, str], key: str, value: str) -> None:
 
 
 def _fixed(visit: Visit) -> dict[str, str]:
-    quota = visit.desk.config.quota
+    quota = visit.desk.settings.config.quota
     new_user = parse_balance(quota.new_user)
     return {
         "PasswordLoginEnabled": "true", "PasswordRegisterEnabled": "false", "RegisterEnabled": "false",

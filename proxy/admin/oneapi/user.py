@@ -54,7 +54,7 @@ async def create(visit: Visit) -> object:
     fields, desk = await visit.fields(), visit.desk
     name = checked_name("username", fields.text("username"))
     role, group = fields.whole("role") or ROLE_USER, fields.text("group") or DEFAULT_GROUP
-    default = parse_balance(desk.config.quota.new_user)
+    default = parse_balance(desk.settings.config.quota.new_user)
     quota = _limit(_quota(fields, 0)) if fields.whole("quota") else default
     invitation = await _invitation(visit, fields)
     hashed = await desk.door.hashed(checked_password(fields.secret("password")))
@@ -143,7 +143,9 @@ async def _found(visit: Visit, number: int) -> User:
 
 async def _invitation(visit: Visit, fields: Fields) -> Invitation | None:
     try:
-        return await users.invitation(visit.desk.store, fields.text("aff_code"), visit.desk.config.quota)
+        return await users.invitation(
+            visit.desk.store, fields.text("aff_code"), visit.desk.settings.config.quota
+        )
     except Refused as exc:
         raise Refused("aff_code", "nobody has this code") from exc
 

@@ -3,6 +3,7 @@
 from ..operations import Operation, Operations
 from . import (
     account,
+    backups,
     channels,
     credits,
     exports,
@@ -11,9 +12,11 @@ from . import (
     models,
     money,
     moving,
+    options,
     people,
     records,
     reveal,
+    signing_up,
     tail,
     tokens,
     trials,
@@ -23,12 +26,13 @@ from . import (
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
     for resource in (
-        account.operations, logins.operations, channels.operations, reveal.operations, trials.operations,
+        account.operations, signing_up.operations, logins.operations,
+         channels.operations, reveal.operations, trials.operations,
         models.operations, models.route_operations, tokens.operations, people.operations,
         credits.operations, people.group_operations, money.code_operations, money.price_operations,
         money.limit_operations, records.log_operations, tail.operations, exports.operations,
         usage.operations, records.audit_operations, installation.event_operations,
-        installation.operations, moving.operations,
+        installation.operations, options.operations, moving.operations, backups.operations,
     )
     for operation in resource.all
 )  # fmt: skip

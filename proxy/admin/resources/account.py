@@ -104,7 +104,7 @@ async def log_in(call: Call, body: Login) -> Me:
     await sessions.log_out(call.desk, sessions.session_of(call.request))
     call.note(f"user:{user.id}")
     call.noted.actor, call.noted.session = user.name, session
-    return await _shown(call, user)
+    return await shown_me(call, user)
 
 
 @operations.post("/logout", "user", once=False)
@@ -121,7 +121,7 @@ async def show_me(call: Call) -> Me:
     actor = call.actor
     if actor.user_id is None:
         return Me(id=None, name=actor.name, role=role_name(actor.role), group=None, balance=None)
-    return await _shown(call, await own(call))
+    return await shown_me(call, await own(call))
 
 
 @operations.put("/me/password", "user")
@@ -180,6 +180,7 @@ async def own(call: Call) -> User:
     return await users.find(call.desk.store, user_id)
 
 
-async def _shown(call: Call, user: User) -> Me:
+async def shown_me(call: Call, user: User) -> Me:
+    """Return who a user is, and how their balance stands."""
     balance = await balance_of(call.desk.store, user)
     return Me(id=user.id, name=user.name, role=role_name(user.role), group=user.group, balance=balance)

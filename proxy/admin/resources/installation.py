@@ -1,19 +1,16 @@
-"""The installation itself: what happened in it, its settings, its plugins, and what runs."""
+"""The installation itself: what happened in it, its plugins, and what runs."""
 
 from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta
 
 from .... import __version__
 from ....plugins.hookspecs import API_VERSION
 from ....plugins.manager import Plugin
-from ...config import Config, is_secret
 from ..fields import Given, Page, Rows, Shown, Word, paged
 from ..operations import Call, Operations
 
@@ -40,20 +37,6 @@ class EventShown(Shown, frozen=True, kw_only=True):
     kind: str
     subject: str
     detail: dict[str, Any]
-
-
-class OptionInForce(Shown, frozen=True, kw_only=True):
-    """A setting. `value` and `default` are null for a secret, of which only is said whether it is set.
-
-    Of what plugins are set to only the names are shown, as nobody knows what is a secret there.
-    """
-
-    section: str
-    name: str
-    value: Any
-    default: Any
-    secret: bool
-    changed: bool
 
 
 class PluginShown(Shown, frozen=True, kw_only=True):
@@ -104,12 +87,6 @@ async def list_events(call: Call, query: EventQuery) -> Page[EventShown]:
     return paged(rows, [row.id for row in rows], query.limit)
 
 
-@operations.get("/options", "admin")
-async def list_options(call: Call) -> Page[OptionInForce]:
-    """List the settings that are in force, without secrets. They are changed where the gateway is started."""
-    return Page(list(_options(call.desk.config)))
-
-
 @operations.get("/plugins", "admin")
 async def list_plugins(call: Call) -> Page[PluginShown]:
     """List the plugins that were found, those that are off or have failed too."""
@@ -130,21 +107,6 @@ async def show_about(call: Call) -> About:
         database=desk.store.database.dialect.name, generation=await desk.store.generation(),
         instances=instances,
     )  # fmt: skip
-
-
-def _options(config: Config) -> Iterator[OptionInForce]:
-    usual = Config()
-    for section in msgspec.structs.fields(Config):
-        inside, default = getattr(config, section.name), getattr(usual, section.name)
-        for option in msgspec.structs.fields(type(inside)):
-            value, other = getattr(inside, option.name), getattr(default, option.name)
-            is_changed, secret = value != other, is_secret(section.name, option.name)
-            if (section.name, option.name) == ("plugins", "settings"):
-                value = {plugin: sorted(settings) for plugin, settings in value.items()}
-            yield OptionInForce(
-                section=section.name, name=option.name, value=None if secret else value,
-                default=None if secret else other, secret=secret, changed=is_changed,
-            )  # fmt: skip
 
 
 def _plugin(plugin: Plugin) -> PluginShown:

@@ -171,7 +171,7 @@ async def explain_route(call: Call, query: RouteQuery) -> RouteShown:
     group, problem = await _asker(call, query)
     await desk.live.catch_up()
     snapshot, relay = desk.live.snapshot, desk.relay
-    mode = snapshot.modes.get(query.model, desk.config.routing.mode)
+    mode = snapshot.modes.get(query.model, desk.settings.config.routing.mode)
     look = Look(snapshot, desk.live.health, relay.rng, time.monotonic(), mode, query.model)
     lines = explain(look, group, query.endpoint, await desk.store.channels())
     channels = msgspec.convert([asdict(line) for line in lines], list[RouteLine])

@@ -118,11 +118,11 @@ async def show_user(call: Call, id: Id) -> Tagged[UserShown]:
 async def create_user(call: Call, body: NewUser) -> Tagged[UserShown]:
     """Make a user. Administrators are made by the root user."""
     desk = call.desk
-    quota = parse_balance(desk.config.quota.new_user) if body.quota is UNSET else body.quota
+    quota = parse_balance(desk.settings.config.quota.new_user) if body.quota is UNSET else body.quota
     password = body.password
     hashed = "" if password is None else await desk.door.hashed(users.checked_password(password))
     new = User(0, body.name, ROLES[body.role], body.group, ENABLED, int(time.time()), hashed)
-    invitation = await users.invitation(desk.store, body.invited_by, desk.config.quota)
+    invitation = await users.invitation(desk.store, body.invited_by, desk.settings.config.quota)
     user = await users.create(desk.store, new, quota, invitation, call.actor.role)
     call.note(f"user:{user.id}", name=user.name, role=body.role, group=user.group, quota=quota)
     if body.invited_by:
