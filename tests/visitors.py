@@ -159,6 +159,7 @@ def past(rng, now_ms, serial):
         None if failed else first_ms, first_ms + rng.randint(50, 6000), 2 if tries else 1, "203.0.113.7",
         "upstream_error" if failed else "", "the provider answered 500" if failed else "",
         charges=(Charge(f"user:{user_id}", cost),), tries=tries,
+        queue_ms=first_ms // 3 if model == "gpt-4o-mini" else 0,
     )  # fmt: skip
 
 

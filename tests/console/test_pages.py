@@ -85,6 +85,22 @@ def test_every_dialog_is_accessible_and_escape_closes_it(visit, settled, theme):
     assert found == {}
 
 
+@pytest.mark.parametrize(("language", "queue"), [("en", "Queue"), ("zh", "排队")])
+def test_the_time_line_draws_how_long_a_request_waited_for_a_place(visit, settled, language, queue):
+    page = enter(visit, settled, language, size=PHONE)
+    for model, is_drawn in (("gpt-4o-mini", True), ("gpt-4o", False)):
+        go(page, f"/logs?model={model}&failed=false")
+        page.get_by_role("link", name=re.compile(r"\d:\d\d:\d\d")).first.click()
+        line = page.get_by_role("dialog").locator(".line")
+        expect(line.locator("i.queue")).to_have_count(int(is_drawn))
+        words = page.get_by_role("dialog").locator(".words").inner_text()
+        assert (queue in words) is is_drawn, words
+        drawn = line.evaluate("line => [...line.children].reduce((sum, one) => sum + one.offsetWidth, 0)")
+        assert drawn == pytest.approx(line.evaluate("line => line.clientWidth"), abs=2)
+        picture(page, f"time-line-{model}-{language}")
+        page.keyboard.press("Escape")
+
+
 def test_the_first_load_is_small(visit, settled):
     page = visit(settled).log_in().page
     sizes = []

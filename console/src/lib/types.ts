@@ -177,6 +177,7 @@ export type LogRow = {
 };
 
 export type LogDetail = LogRow & {
+  queue_ms: number;
   usage: Record<string, number>;
   usage_source: string;
   price: string;
