@@ -43,6 +43,7 @@ PATHS = {
     "POST /channels/{id}/test": ADMINS,
     "POST /channels/test": ADMINS,
     "POST /channels/{id}/models/fetch": ADMINS,
+    "POST /channels/{id}/balance": ADMINS,
     "POST /channels/{id}/models/sync": ADMINS,
     "GET /models": ADMINS,
     "GET /models/{model}": ADMINS,

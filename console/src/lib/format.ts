@@ -27,6 +27,19 @@ export function dollarsOf(quota: number): string {
   return String(Number((quota / QUOTA_PER_DOLLAR).toFixed(6)));
 }
 
+/** So much of a currency that is given as decimal text, to the last cent; nothing is lost on the way. */
+export function currency(amount: string, code: string): string {
+  const form = new Intl.NumberFormat(locale(), { style: 'currency', currency: code, currencyDisplay: 'narrowSymbol', maximumFractionDigits: 2 });
+  return form.format(amount as Intl.StringNumericLiteral);
+}
+
+/** How long ago unix seconds were: 5 min. ago. */
+export function age(seconds: number): string {
+  const since = Math.max(0, Math.floor(Date.now() / 1000) - seconds);
+  const [unit, one] = ([['day', 86_400], ['hour', 3600], ['minute', 60]] as const).find(([, size]) => since >= size) ?? ['second', 1];
+  return new Intl.RelativeTimeFormat(locale(), { style: 'short', numeric: 'auto' }).format(-Math.floor(since / one), unit);
+}
+
 export function count(value: number): string {
   return new Intl.NumberFormat(locale()).format(value);
 }

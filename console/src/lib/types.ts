@@ -20,6 +20,7 @@ export type Adapter = {
   key_help: string;
   endpoints: string[];
   models: string[];
+  has_balance: boolean;
   options: Option[];
 };
 
@@ -44,7 +45,10 @@ export type Channel = {
   created_at: number;
   problem: string | null;
   health: Health;
+  balance: Holding | null;
 };
+
+export type Holding = { at: number; amounts: { currency: string; amount: string; micros: number }[] };
 
 export type Health = {
   state: 'open' | 'resting' | 'key_refused' | 'unusable' | 'disabled';
