@@ -69,3 +69,14 @@ async def test_about_tells_version_database_and_gateways(root, gateway):
     assert (about["version"], about["database"]) == (canalgate.__version__, "sqlite")
     assert 0 <= about["uptime_s"] < 600
     assert [(one["id"], one["is_this"]) for one in about["instances"]] == [(gateway.live.name, True)]
+
+
+async def test_the_unit_of_money_is_a_dollar_where_nothing_is_set(gateway):
+    answer = await Client(gateway).get("/money")
+    assert answer.json == {"currency": "USD", "per_dollar": "1", "quota_per_dollar": 500_000}
+
+
+async def test_the_unit_of_money_is_the_operator_s(tmp_path):
+    async with support.gateway(tmp_path, money={"currency": "CNY", "per_dollar": "7.25"}) as gateway:
+        answer = await Client(gateway).get("/money")
+        assert answer.json == {"currency": "CNY", "per_dollar": "7.25", "quota_per_dollar": 500_000}

@@ -15,6 +15,7 @@ ROOT = {**ADMINS, "admin": 403}
 PATHS = {
     "GET /openapi.json": ANYBODY,
     "GET /docs": ANYBODY,
+    "GET /money": ANYBODY,
     "GET /setup": ANYBODY,
     "POST /setup": ANYBODY,
     "POST /login": ANYBODY,
