@@ -73,13 +73,17 @@ def test_what_is_typed_is_sent_as_quota_and_comes_back_as_it_was_typed(visit, in
         picture(page, "yuan-token")
         body = sent(page, lambda dialog=dialog: dialog.get_by_role("button", name="Make the token").click())
         assert body["quota"] == quota
-        page.get_by_role("button", name="Close").first.click()
+        expect(dialog.get_by_text("sk-").first).to_be_visible()  # it is made
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
         go(page, "/")
         go(page, "/tokens?search=sum")
-        page.get_by_role("row").filter(has_text=f"sum {typed}").get_by_role("button", name="Edit").click()
-        kept = page.get_by_role("dialog").locator(".money input:not([type=checkbox])").input_value()
+        row = page.get_by_role("row").filter(has=page.get_by_text(f"sum {typed}", exact=True))
+        row.get_by_role("button", name="Edit").click()
+        kept = dialog.locator(".money input:not([type=checkbox])").input_value()
         assert kept == ("0" if not quota else typed.lstrip("¥"))
         page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
 
 
 def test_what_is_no_sum_is_refused_in_the_words_of_the_unit(visit, in_yuan):
@@ -103,5 +107,5 @@ def test_prices_are_typed_in_the_unit_and_kept_in_dollars(visit, in_yuan):
     assert [fields.nth(at).input_value() for at in (0, 1)] == ["0.88888", "7.2"]
     fields.nth(1).fill("14.4")
     picture(page, "yuan-price")
-    body = sent(page, lambda: dialog.get_by_role("button", name="Save the price").click())
+    body = sent(page, lambda: dialog.get_by_role("button", name="Set the price").click())
     assert body == {"prompt": "0.123456", "completion": "2"}, json.dumps(body)
