@@ -16,6 +16,7 @@ import orjson
 
 from ..plugins import (
     Adapter,
+    Balance,
     Call,
     Channel,
     Credential,
@@ -34,6 +35,7 @@ from ..plugins import (
 )
 from .failures import NO_CODES, Failure, Verdict, classify, failure_in, read_failure, status_in
 from .fields import reshaped
+from .parts.balance import DASHBOARD, BalanceCall, balances_in, paths_of
 from .parts.tidy import tidy_answer
 from .parts.tidystream import TidyStream, as_events
 from .parts.usage import UsageFilter, last_usage
@@ -104,6 +106,12 @@ class OpenAIAdapter(Adapter):
     """Fields of a request that the host refuses."""
     models_path = "models"
     """Address of the list of models, seen from the base URL; empty where there is none."""
+    balance_call: BalanceCall | None = None
+    """How the host tells what is left of an account."""
+
+    @property
+    def has_balance(self) -> bool:  # type: ignore[override]  # what the contract has as a plain value
+        return self.balance_call is not None
 
     def check(self, channel: Channel) -> None:
         check_address(channel, self.base_url)
@@ -227,6 +235,21 @@ class OpenAIAdapter(Adapter):
             raise UpstreamError(ErrorKind.FAULT, "the list of models is not JSON") from exc
         return tuple(dict.fromkeys(_names_in(value)))
 
+    def balance_requests(
+        self, channel: Channel, credential: Credential, now: float
+    ) -> tuple[UpstreamRequest, ...]:
+        if self.balance_call is None:
+            return ()
+        base = trim_base_url(channel.base_url or self.base_url) + "/"
+        headers = {"accept": "application/json", **self.sign(credential)}
+        paths = paths_of(self.balance_call, now)
+        return tuple([UpstreamRequest(urljoin(base, path), headers, method="GET") for path in paths])
+
+    def balances(self, channel: Channel, responses: tuple[UpstreamResponse, ...]) -> tuple[Balance, ...]:
+        assert self.balance_call is not None
+        host = urlsplit(trim_base_url(channel.base_url or self.base_url)).hostname or ""
+        return balances_in(self.balance_call, host, [response.body for response in responses])
+
     def _tidies(self, call: Call) -> bool:
         return call.endpoint in _WITH_STREAM_OPTIONS and self.option(call.channel, TIDY) == "on"
 
@@ -259,6 +282,12 @@ def _may_be_error(data: bytes, size: int) -> bool:
     """Whether so many first bytes look as if they told of a failure."""
     head = data[:size]
     return any([word in head for word in _ERROR_WORDS]) and _ERROR_HINT.search(head) is not None
+
+
+class AnyHost(OpenAIAdapter):
+    """A host that nothing is known of but that it speaks OpenAI's API; many are gateways like this one."""
+
+    balance_call = DASHBOARD
 
 
 def check_address(channel: Channel, base_url: str) -> None:
@@ -305,7 +334,7 @@ def trim_base_url(text: str) -> str:
 
 @hookimpl
 def register_adapters(register):  # type: ignore[no-untyped-def]  # the hookspec gives the types
-    register(OpenAIAdapter())
+    register(AnyHost())
 
 
 __all__ = ["OpenAIAdapter", "check_address", "trim_base_url"]

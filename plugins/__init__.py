@@ -3,6 +3,7 @@
 from .body import BodyError, Json, JsonBody
 from .contract import (
     Adapter,
+    Balance,
     Call,
     Channel,
     Credential,
@@ -26,6 +27,7 @@ __all__ = [
     "API_VERSION",
     "Adapter",
     "AnswerFilter",
+    "Balance",
     "BodyError",
     "Call",
     "Caller",

@@ -153,6 +153,16 @@ class Reply(msgspec.Struct, frozen=True):
     content_type: str = "application/json"
 
 
+class Balance(msgspec.Struct, frozen=True):
+    """What is left of an account at a provider: millionths of a unit of `currency`, below zero for debts.
+
+    `currency` is the code of ISO 4217.
+    """
+
+    currency: str
+    micros: int
+
+
 class ErrorKind(Enum):
     """Whose fault a failed attempt is, and so what the gateway does next."""
 
@@ -242,6 +252,8 @@ class Adapter(ABC):
     options: ClassVar[tuple[Option, ...]] = ()
     models: ClassVar[tuple[str, ...]] = ()
     """Suggestions for a new channel, nothing more."""
+    has_balance: bool = False
+    """Whether the provider can be asked what is left of an account: `balance_requests` then says how."""
     embedding_inputs: int = 0
     """The most inputs the provider takes in one embeddings request, 0 for any number. The gateway splits
     a request that has more and joins the answers."""
@@ -270,6 +282,19 @@ class Adapter(ABC):
 
     def model_names(self, response: UpstreamResponse) -> tuple[str, ...]:
         """Read the names out of a 2xx answer to `models_request`."""
+        return ()
+
+    def balance_requests(
+        self, channel: Channel, credential: Credential, now: float
+    ) -> tuple[UpstreamRequest, ...]:
+        """Say how to ask what is left of the account that the key belongs to; nothing where none can."""
+        return ()
+
+    def balances(self, channel: Channel, responses: tuple[UpstreamResponse, ...]) -> tuple[Balance, ...]:
+        """Read 2xx answers to all of `balance_requests`, in their order; each currency once.
+
+        Raises UpstreamError for answers that do not say it.
+        """
         return ()
 
     @abstractmethod

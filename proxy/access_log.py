@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from functools import lru_cache
 
 import orjson
@@ -34,8 +34,8 @@ class Record:
 
     __slots__ = (
         "answered_by", "asked", "attempts", "bytes_sent", "channel", "cost", "ended_at", "endpoint",
-        "error_type", "first_byte_at", "model", "principal", "problem", "received_at", "request_id",
-        "status", "stream", "tries", "usage", "usage_source",
+        "error_type", "first_byte_at", "model", "principal", "problem", "queued_s", "received_at",
+        "request_id", "status", "stream", "tries", "usage", "usage_source",
     )  # fmt: skip
 
     def __init__(self, request_id: str, endpoint: str, received_at: float) -> None:
@@ -51,6 +51,9 @@ class Record:
         self.answered_by = ""
         self.attempts = 0
         self.tries: tuple[Try, ...] = ()
+        self.queued_s = 0.0
+        """How long it has waited for a place, its own or a channel's. Below zero while it waits: less the
+        time at which that began."""
         self.first_byte_at: float | None = None
         self.usage: Usage | None = None
         self.usage_source = ""
@@ -65,6 +68,19 @@ class Record:
         """Note what went wrong, in one word and in words for operators: see plugins.UsageRecord."""
         self.error_type, self.problem = error_type, problem
 
+    async def queued(self, waiting: Awaitable[None]) -> None:
+        """Wait for a place, and note how long that took, whatever comes of it."""
+        self.queued_s -= time.monotonic()
+        try:
+            await waiting
+        finally:
+            self.leave_queue()
+
+    def leave_queue(self) -> None:
+        """It waits no longer, if it did."""
+        if self.queued_s < 0:
+            self.queued_s += time.monotonic()
+
     def fields(self) -> dict[str, object]:
         """What the line shows, in its order; what is not known is left out. 499: the client left."""
         usage = self.usage
@@ -78,6 +94,7 @@ class Record:
             "status": self.status or 499,
             "attempts": self.attempts if self.attempts > 1 else None,
             "tries": ",".join(f"{one.channel_id}:{one.outcome}" for one in self.tries) or None,
+            "queue_ms": _ms(self.queued_s) or None,
             "first_byte_ms": _ms(self.first_byte_at - self.received_at) if self.first_byte_at else None,
             "total_ms": _ms(self.ended_at - self.received_at),
             "bytes": self.bytes_sent,

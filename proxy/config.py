@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from .billing.money import parse_balance, parse_quota
+from .billing.money import parse_balance, parse_quota, parse_ratio
 from .errors import ConfigError
 from .keys.keyring import parse
 from .other_names import Meaning, understood
@@ -153,6 +153,13 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inviter: str = "0"
 
 
+class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """In what the console shows money and takes it: `per_dollar` units of `currency` are a US dollar."""
+
+    currency: str = "USD"
+    per_dollar: str = "1"
+
+
 class Admin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The pages of administrators. `key` is empty for none; it may do what the root user may.
 
@@ -191,6 +198,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prices: Prices = Prices()
     users: Users = Users()
     quota: Quota = Quota()
+    money: Money = Money()
     admin: Admin = Admin()
     demo: Demo = Demo()
 
@@ -375,6 +383,19 @@ def _check_routing(routing: Routing) -> None:
         raise ConfigError(f"routing.deadline_s = {routing.deadline_s}: expected a number above 0")
 
 
+def _check_money(money: Money) -> None:
+    if not re.fullmatch("[A-Z]{3}", money.currency):
+        raise ConfigError(f"money.currency = {money.currency!r}: expected a code of ISO 4217 like CNY")
+    try:
+        is_none = not parse_ratio(money.per_dollar)
+    except ValueError as exc:
+        raise ConfigError(f"money.per_dollar = {exc}") from None
+    if is_none:
+        raise ConfigError(f"money.per_dollar = {money.per_dollar!r}: expected more than 0")
+    if money.currency == "USD" and parse_ratio(money.per_dollar) != parse_ratio("1"):
+        raise ConfigError(f"money.per_dollar = {money.per_dollar!r}: a USD is 1; set money.currency too")
+
+
 def check(config: Config) -> None:
     """Refuse values that have the right type and make no sense. Raises ConfigError."""
     server, upstream = config.server, config.upstream
@@ -402,6 +423,7 @@ def check(config: Config) -> None:
                 raise ConfigError(f"{section}.{name} = {value}: expected a number above 0")
     _check_routing(config.routing)
     _check_overload(config.overload)
+    _check_money(config.money)
     if not 0 <= server.notice_s < server.grace_s:
         raise ConfigError(
             f"server.notice_s = {server.notice_s}: expected 0 or more, and less than server.grace_s"

@@ -100,6 +100,20 @@ class KeyFault:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelBalance:
+    """What was left of the account behind a channel when its provider was asked, at unix seconds.
+
+    `micros` are millionths of a unit by currency, below zero for debts; `account` is a keyed hash that tells
+    which account it was.
+    """
+
+    channel_id: int
+    account: str
+    at: int
+    micros: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something an administrator should know. `subject` is like `channel:7`."""
 

@@ -3,10 +3,13 @@
 import asyncio
 import json
 import random
+import threading
 import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import support
@@ -100,11 +103,50 @@ CHANNELS = [
 ]  # fmt: skip
 
 
-def settle(serving):
+class Bank(BaseHTTPRequestHandler):
+    """A DeepSeek that knows what is left, and serves nobody."""
+
+    left = ({"currency": "CNY", "total_balance": "1110.25"}, {"currency": "USD", "total_balance": "-0.50"})
+
+    def do_GET(self):
+        self._say(200, {"is_available": True, "balance_infos": self.left})
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self._say(503, {"error": {"message": "out of order"}})
+
+    def log_message(self, *_):
+        pass
+
+    def _say(self, status, value):
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@contextmanager
+def bank():
+    """Run one on loopback; yields its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Bank)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def settle(serving, bank_url):
     """Make the gateway's people and things."""
     serving.ask("/api/v1/setup", {"secret": SECRET, "password": PASSWORD})
     for channel in CHANNELS:
-        ask(serving, "/channels", channel)
+        made = channel if channel["type"] != "deepseek" else {**channel, "base_url": bank_url}
+        ask(serving, "/channels", made)
     ask(serving, "/users", {"name": "anna", "password": PASSWORD, "quota": 12_500_000})
     ask(serving, "/users", {"name": "boris", "group": "vip", "quota": None})
     ask(serving, "/groups/vip", {"ratio": "0.8"}, "PUT")
@@ -159,6 +201,7 @@ def past(rng, now_ms, serial):
         None if failed else first_ms, first_ms + rng.randint(50, 6000), 2 if tries else 1, "203.0.113.7",
         "upstream_error" if failed else "", "the provider answered 500" if failed else "",
         charges=(Charge(f"user:{user_id}", cost),), tries=tries,
+        queue_ms=first_ms // 3 if model == "gpt-4o-mini" else 0,
     )  # fmt: skip
 
 

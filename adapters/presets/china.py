@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ...plugins import ErrorKind
 from ..failures import CONTENT_FILTER, CONTEXT_LENGTH, MODEL_NOT_FOUND, coded
+from ..parts.balance import UNIT, BalanceCall
 from .preset import (
     CHAT,
     EMBEDDINGS,
@@ -72,7 +73,7 @@ _SPARK = coded(
 _STEPFUN = coded((_REQUEST, CONTENT_FILTER, "censorship_blocked http:451"))
 
 CHINESE_HOSTS: tuple[Preset, ...] = (
-    # ppio.cn/docs, "LLM API".
+    # ppio.cn/docs, "LLM API"; what is left is in ten-thousandths of a yuan.
     Preset(
         "ppio",
         "PPIO",
@@ -81,8 +82,9 @@ CHINESE_HOSTS: tuple[Preset, ...] = (
         ("deepseek/deepseek-v3", "deepseek/deepseek-r1", "qwen/qwen3-235b-a22b-fp8", "baai/bge-m3"),
         key_help="API key from the console's key page (sk_...)",
         renames=MAX_TOKENS,
+        balance_call=BalanceCall(("/v3/user",), {"credit_balance": UNIT // 10_000}, "CNY"),
     ),
-    # docs.siliconflow.cn, API reference.
+    # docs.siliconflow.cn, API reference, also "Get user account information".
     Preset(
         "siliconflow",
         "SiliconFlow",
@@ -92,6 +94,9 @@ CHINESE_HOSTS: tuple[Preset, ...] = (
         key_help="API key (sk-...)",
         renames=MAX_TOKENS,
         embedding_inputs=32,
+        balance_call=BalanceCall(
+            ("user/info",), {"data.totalBalance": UNIT}, "CNY", {"api.siliconflow.com": "USD"}
+        ),
     ),
     # help.aliyun.com/zh/model-studio, "OpenAI compatible interface", "Text embedding", "Rerank". top_p must
     # be between 0 and 1, temperature below 2. Embedding models before v3 take 25 inputs.
@@ -108,7 +113,8 @@ CHINESE_HOSTS: tuple[Preset, ...] = (
         ranges={"top_p": (0.0001, 0.9999), "temperature": (0.0, 1.9999)},
         embedding_inputs=10,
     ),
-    # api-docs.deepseek.com, "Create chat completion", "Error codes". `n` is not there and would be ignored.
+    # api-docs.deepseek.com, "Create chat completion", "Error codes", "Get user balance". `n` is not there and
+    # would be ignored.
     Preset(
         "deepseek",
         "DeepSeek",
@@ -118,8 +124,9 @@ CHINESE_HOSTS: tuple[Preset, ...] = (
         key_help="API key (sk-...)",
         renames=MAX_TOKENS,
         one_choice=True,
+        balance_call=BalanceCall(("/user/balance",), {"total_balance": UNIT}, rows="balance_infos"),
     ),
-    # platform.moonshot.cn/docs, "Chat", "Errors".
+    # platform.moonshot.cn/docs, "Chat", "Errors", "Check balance".
     Preset(
         "moonshot",
         "Moonshot (Kimi)",
@@ -130,6 +137,9 @@ CHINESE_HOSTS: tuple[Preset, ...] = (
         renames=MAX_TOKENS,
         ranges={"temperature": (0.0, 1.0)},
         continues="partial",
+        balance_call=BalanceCall(
+            ("users/me/balance",), {"data.available_balance": UNIT}, "CNY", {"api.moonshot.ai": "USD"}
+        ),
     ),
     # cloud.tencent.com/document/product/1729/111007, "Compatible interface"; "GetEmbedding" for the limit.
     Preset(
@@ -182,7 +192,7 @@ CHINESE_HOSTS: tuple[Preset, ...] = (
         one_choice=True,
         embedding_inputs=16,
     ),
-    # platform.stepfun.com/docs, "Chat completion", "Error codes".
+    # platform.stepfun.com/docs, "Chat completion", "Error codes", "Accounts".
     Preset(
         "stepfun",
         "StepFun",
@@ -191,6 +201,7 @@ CHINESE_HOSTS: tuple[Preset, ...] = (
         ("step-3", "step-2-16k", "step-2-mini", "step-1v-8k"),
         codes=_STEPFUN,
         renames=MAX_TOKENS,
+        balance_call=BalanceCall(("accounts",), {"balance": UNIT}, "CNY"),
     ),
     # platform.lingyiwanwu.com/docs.
     Preset(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ...plugins import ErrorKind
 from ..failures import MODEL_NOT_FOUND, coded
+from ..parts.balance import UNIT, BalanceCall
 from .preset import (
     CHAT,
     EMBEDDINGS,
@@ -56,7 +57,8 @@ _TOGETHER = coded(
 )
 
 HOSTS: tuple[Preset, ...] = (
-    # novita.ai/docs, "LLM API reference". PPIO's international service.
+    # novita.ai/docs, "LLM API reference", "User balance info" (ten-thousandths of a dollar). PPIO's
+    # international service.
     Preset(
         "novita",
         "Novita AI",
@@ -65,8 +67,11 @@ HOSTS: tuple[Preset, ...] = (
         ("deepseek/deepseek-v3-0324", "deepseek/deepseek-r1-0528", "meta-llama/llama-3.3-70b-instruct"),
         key_help="API key from the key management page (sk_...)",
         renames=MAX_TOKENS,
+        balance_call=BalanceCall(
+            ("/openapi/v1/billing/balance/detail",), {"availableBalance": UNIT // 10_000}
+        ),
     ),
-    # openrouter.ai/docs, API reference. Its list of models is public.
+    # openrouter.ai/docs, API reference. Its list of models is public; credits may ask for a management key.
     Preset(
         "openrouter",
         "OpenRouter",
@@ -75,6 +80,7 @@ HOSTS: tuple[Preset, ...] = (
         ("openrouter/auto", "openai/gpt-4o-mini", "anthropic/claude-sonnet-4.5", "deepseek/deepseek-chat"),
         key_help="API key (sk-or-v1-...)",
         codes=_OPENROUTER,
+        balance_call=BalanceCall(("credits",), {"data.total_credits": UNIT, "data.total_usage": -UNIT}),
         thoughts="reasoning",
     ),
     # console.groq.com/docs, "API reference", "OpenAI compatibility", "Reasoning".

@@ -16,6 +16,7 @@ from ...plugins import BodyError, Call, Channel, Credential, Endpoint, Json
 from ..failures import Verdict
 from ..fields import UNSUPPORTED
 from ..openai import ASK_USAGE, CONTINUE, TIDY, OpenAIAdapter, trim_base_url
+from ..parts.balance import BalanceCall
 
 Endpoints = frozenset[Endpoint]
 
@@ -44,6 +45,7 @@ class Preset:
     them may send no usage. `thoughts` is the field in which an assistant's reasoning goes back to it; empty
     where it refuses any. `short_ids`: a tool call's id must be nine letters and digits.
     `continues`: how it goes on behind the beginning of an answer, as the option `continue` has it.
+    `balance_call`: how it tells what is left of an account; None where its pages do not say.
     """
 
     name: str
@@ -65,10 +67,11 @@ class Preset:
     short_ids: bool = False
     embedding_inputs: int = 0
     continues: str = "off"
+    balance_call: BalanceCall | None = None
 
 
 _STATED = ("name", "title", "base_url", "endpoints", "models", "key_help", "codes", "unsupported",
-           "models_path", "embedding_inputs")  # fmt: skip
+           "models_path", "embedding_inputs", "balance_call")  # fmt: skip
 """What a row and an adapter call by the same name."""
 
 _THOUGHTS = "reasoning_content"

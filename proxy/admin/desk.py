@@ -14,6 +14,7 @@ from ...plugins.manager import PluginManager
 from ..config import Config
 from ..keys.vault import Vault
 from ..live import Live
+from ..relaying.holdings import Holdings
 from ..relaying.relay import Relay
 from ..settings import Settings
 from ..store import Store
@@ -38,6 +39,11 @@ class Desk:
     """Unix seconds."""
     importing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while another gateway is moved in."""
+
+    @property
+    def holdings(self) -> Holdings:
+        """What is left of the accounts behind channels."""
+        return Holdings(self.relay, self.store, self.vault)
 
     @property
     def adapters(self) -> Mapping[str, Adapter]:

@@ -384,6 +384,7 @@ class Bill:
             self.group_ratio,
             chosen.row.ratio if chosen is not None else RATIO_ONE,
             record.tries,
+            int(1000 * record.queued_s),
         )
 
     def _sent(self) -> Sent:

@@ -63,7 +63,11 @@ def receipt(entry: Entry, *, is_booked: bool, for_admin: bool) -> dict[str, obje
         "cost": _money(entry.cost),
         "charged": _money(entry.charged),
         "charges": [{"account": charge.account, **_money(charge.amount)} for charge in entry.charges],
-        "timing": {"first_byte_ms": entry.first_byte_ms, "total_ms": entry.total_ms},
+        "timing": {
+            "queue_ms": entry.queue_ms,
+            "first_byte_ms": entry.first_byte_ms,
+            "total_ms": entry.total_ms,
+        },
         "flags": list(entry.flags),
     }
     if not for_admin:

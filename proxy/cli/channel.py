@@ -14,6 +14,7 @@ from typing import Any
 
 from ...plugins import Endpoint, UpstreamError
 from ..billing.money import show_ratio
+from ..billing.receipts import decimal
 from ..config import Config
 from ..errors import GatewayError
 from ..host import Opened, running
@@ -21,6 +22,7 @@ from ..live import Live
 from ..manage import channels
 from ..records import DISABLED, ENABLED, ChannelRow, KeyFault, Times
 from ..relaying.checkups import check_all
+from ..relaying.holdings import MICROS, Holdings, Told, Untold
 from ..relaying.probe import ENDPOINTS, Result, check, model_names, ways
 from ..routing.choice import pinned
 from ..routing.snapshot import DEMO_CHANNEL_ID, UsableChannel
@@ -38,7 +40,7 @@ _TIMES = {
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     parser = commands.add_parser(
-        "channel", help="add, list, edit, enable, disable, test or remove channels, list models"
+        "channel", help="add, list, edit, enable, disable, test or remove channels, list models, ask balances"
     )
     parser.set_defaults(parser=parser)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -79,6 +81,11 @@ def add_commands(commands: Commands) -> None:
     models.add_argument("--sync", action="store_true", help="offer what the provider lists, and no more")
     add_json_option(models)
     models.set_defaults(run=lambda config, options: asyncio.run(_models(config, options)))
+
+    balance = verbs.add_parser("balance", help="ask a channel's provider what is left of the account, or all")
+    balance.add_argument("id", type=_id_or_all, metavar="ID|all")
+    add_json_option(balance)
+    balance.set_defaults(run=lambda config, options: asyncio.run(_balance(config, options)))
 
     remove = verbs.add_parser("remove", help="delete a channel")
     remove.add_argument("id", type=row_id)
@@ -199,6 +206,44 @@ async def _models(config: Config, options: argparse.Namespace) -> int:
         rows = [{"model": name, "offered_as": offered.get(name)} for name in found]
         show(rows, options.json, f"channel {options.id}: the provider's list of models is empty")
         return 0
+
+
+async def _balance(config: Config, options: argparse.Namespace) -> int:
+    async with running(config) as (parts, relay, live):
+        holdings, now = Holdings(relay, parts.store, parts.vault), int(time.time())
+        if options.id == "all":
+            usable = [one for one in live.snapshot.usable.values() if one.row.id != DEMO_CHANNEL_ID]
+            told = await holdings.ask_each(usable, now)
+        else:
+            told = [await _asked_for(holdings, _chosen(live, options.id), now)]
+        rows = [row for one in told for row in _amounts(one)]
+        show(rows, options.json, "no channel whose provider tells a balance")
+        return 1 if any(one.error for one in told) else 0
+
+
+async def _asked_for(holdings: Holdings, chosen: UsableChannel, now: int) -> Told:
+    try:
+        return Told(chosen.row, await holdings.ask(chosen, now))
+    except UpstreamError as exc:
+        failure = f"({exc.kind.value}): {exc.message}"
+        raise StoreError(f"channel {chosen.row.id}: no balance {failure}") from exc
+    except Untold as exc:
+        raise StoreError(f"channel {chosen.row.id}: {exc}") from exc
+
+
+def _amounts(told: Told) -> list[dict[str, Any]]:
+    """Return a row for each currency, or one for what went wrong."""
+    row, micros = told.row, told.balance.micros if told.balance is not None else {"": None}
+    return [
+        {
+            "channel": row.id,
+            "name": row.name,
+            "currency": currency or None,
+            "balance": decimal(amount, MICROS) if amount is not None else None,
+            "error": told.error or None,
+        }
+        for currency, amount in micros.items()
+    ]
 
 
 def _chosen(live: Live, channel_id: int, endpoint: Endpoint | None = None) -> UsableChannel:

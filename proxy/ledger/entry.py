@@ -62,6 +62,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     price and its version, the ratios are what it was multiplied by, in millionths. `flags` are words about
     what was odd (`negative_usage`, `usage_twice`, ...). `channel_id` is None where none was asked. `status`
     is what the client got, 499 where it left before. `tries` lists the attempts, if any of them failed.
+    `queue_ms` is how long it waited for a place, its own or a channel's; it is part of `first_byte_ms` and of
+    `total_ms`.
     """
 
     request_id: str
@@ -92,3 +94,4 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     group_ratio: int = 1_000_000
     channel_ratio: int = 1_000_000
     tries: tuple[Try, ...] = ()
+    queue_ms: int = 0

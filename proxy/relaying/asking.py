@@ -128,7 +128,7 @@ class Asking:
                 raise
             channels = {one.row.id for one in self._candidates}
             priority = record.principal.token.priority if record.principal is not None else 0
-            await gate.until_free(channels, priority, min(room_in_s, left_s))
+            await record.queued(gate.until_free(channels, priority, min(room_in_s, left_s)))
             self._attempts = self._begin(self._candidates)
             return False
 

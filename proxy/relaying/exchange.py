@@ -94,7 +94,7 @@ class Exchange:
             relay, record = self.relay, self.record
             principal = record.principal = await relay.principal(self.inbound)
             if not relay.gate.enter_now():
-                await relay.gate.enter(principal.token.priority)
+                await record.queued(relay.gate.enter(principal.token.priority))
             self._has_turn = True
             bill = self._bill = relay.billing.open(record, self.inbound.address)
             self.reader.check_length()
@@ -167,6 +167,7 @@ class Exchange:
         """The client is gone."""
         if self.ended or self._outlives(Kept.outlives_first):
             return
+        self.record.leave_queue()
         self.record.failed("client_left", "the client left")
         self.answer.keep_alive = False
         if self._task is not None:

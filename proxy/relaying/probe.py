@@ -1,19 +1,35 @@
-"""Ask a channel something for its operator: whether it works, and which models its provider has."""
+"""Ask a channel something for its operator: whether it works, which models it has, what its account holds."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
 
-from ...plugins import Endpoint, ErrorKind, Json, JsonBody, UpstreamError
+from ...plugins import (
+    Balance,
+    Credential,
+    Endpoint,
+    ErrorKind,
+    Json,
+    JsonBody,
+    UpstreamError,
+    UpstreamRequest,
+    UpstreamResponse,
+)
 from ..alarms import hint
 from ..routing.snapshot import UsableChannel, bound
 from ..upstream import ask
+from ..upstream.whole import MAX_BYTES
 from ..wire.asked import Asked
 from .relay import Relay, make_call, without_secrets
+
+BALANCE_WITHIN_S = 20.0
+"""A person waits for it."""
+_BALANCE_BYTES = 64 * 1024
 
 _CHAT: Endpoint = "chat/completions"
 _BODIES: Mapping[Endpoint, Json] = {
@@ -117,11 +133,47 @@ async def model_names(relay: Relay, chosen: UsableChannel) -> tuple[str, ...] | 
         request = chosen.adapter.models_request(chosen.channel, credential, now)
         if request is None:
             return None
-        response = await ask(relay.upstream, request, chosen.row.proxy)
-        if not 200 <= response.status < 300:
-            asked = Asked("chat/completions", "", False, "application/json", JsonBody(b"{}"))
-            raise chosen.adapter.error(make_call(chosen, asked, "models", credential, now), response)
-        return chosen.adapter.model_names(response)
+        return chosen.adapter.model_names(await _told(relay, chosen, request, credential, now, MAX_BYTES))
     except UpstreamError as exc:
         exc.message = without_secrets(exc.message, chosen)
         raise
+
+
+async def balances(
+    relay: Relay, chosen: UsableChannel, within_s: float = BALANCE_WITHIN_S
+) -> tuple[Balance, ...] | None:
+    """Return what is left of the account that the channel's key belongs to; None if nobody could be asked.
+
+    Raises UpstreamError if the provider refuses, does not answer in time or does not say it.
+    """
+    now = time.time()
+    try:
+        async with asyncio.timeout(within_s):
+            credential = await relay.credentials.get(chosen, now)
+            requests = chosen.adapter.balance_requests(chosen.channel, credential, now)
+            told = [
+                await _told(relay, chosen, request, credential, now, _BALANCE_BYTES) for request in requests
+            ]
+        return chosen.adapter.balances(chosen.channel, tuple(told)) if told else None
+    except TimeoutError as exc:
+        problem = f"no answer within {within_s:g} s"
+        raise UpstreamError(ErrorKind.FAULT, problem, status=504) from exc
+    except UpstreamError as exc:
+        exc.message = without_secrets(exc.message, chosen)
+        raise
+
+
+async def _told(
+    relay: Relay,
+    chosen: UsableChannel,
+    request: UpstreamRequest,
+    credential: Credential,
+    now: float,
+    max_bytes: int,
+) -> UpstreamResponse:
+    """Return the 2xx answer to something that no client asks. Raises UpstreamError for any other."""
+    response = await ask(relay.upstream, request, chosen.row.proxy, max_bytes)
+    if not 200 <= response.status < 300:
+        asked = Asked("chat/completions", "", False, "application/json", JsonBody(b"{}"))
+        raise chosen.adapter.error(make_call(chosen, asked, "probe", credential, now), response)
+    return response

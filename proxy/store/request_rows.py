@@ -43,6 +43,7 @@ class _Details(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True)
     flags: tuple[str, ...] = ()
     charges: tuple[Charge, ...] = ()
     tries: tuple[Try, ...] = ()
+    queue_ms: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -91,7 +92,8 @@ def values(entry: Entry) -> tuple[Any, ...]:
     if key is None:
         raise ValueError(f"not a request's id: {entry.request_id[:100]!r}")
     flags = tuple([storable(flag, _WORD) for flag in entry.flags])
-    details = _Details(counts, entry.group_ratio, entry.channel_ratio, flags, entry.charges, entry.tries)
+    ratios = entry.group_ratio, entry.channel_ratio
+    details = _Details(counts, *ratios, flags, entry.charges, entry.tries, entry.queue_ms)
     return (
         *key,
         entry.user_id,
@@ -162,4 +164,5 @@ def entry(row: Mapping[str, Any]) -> Entry:
         group_ratio=details.group_ratio,
         channel_ratio=details.channel_ratio,
         tries=details.tries,
+        queue_ms=details.queue_ms,
     )

@@ -18,6 +18,7 @@ import orjson
 from ..keys.vault import Vault, token_hash
 from ..records import NO_TIMES, ChannelRow, Times, Token, User
 from .accounts import Accounts, open_account
+from .balances import Balances
 from .bodies import Bodies
 from .changes import Missing, StoreError, bump, change
 from .codes import Codes
@@ -57,6 +58,7 @@ class Store:
     def __init__(self, database: Database, vault: Vault) -> None:
         self.database = database
         self.accounts = Accounts(database)
+        self.balances = Balances(database)
         self.codes = Codes(database)
         self.requests = Requests(database)
         self.prices = Prices(database)
@@ -349,6 +351,7 @@ class Store:
     async def remove_channel(self, channel_id: int, generation: int | None = None) -> None:
         """Delete a channel. Raises Moved: see changes.bump."""
         await self.faults.clear(channel_id)
+        await self.balances.clear(channel_id)
         await change(
             self.database,
             "DELETE FROM channels WHERE id = :id",

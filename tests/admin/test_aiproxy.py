@@ -49,6 +49,7 @@ async def test_a_new_channel_is_listed_as_fastgpt_wants_it(gateway):
         "id": 1, "name": "one", "type": 1, "key": MASK, "base_url": "", "proxy_url": "", "models": ["gpt-4o"],
         "model_mapping": {}, "status": 1, "priority": 1, "sets": ["default"], "configs": {},
         "request_count": 0, "used_amount": 0, "retry_count": 0, "balance": 0, "balance_threshold": 0,
+        "balance_updated_at": 0,
         "enabled_auto_balance_check": False, "skip_tls_verify": False, "enabled_no_permission_ban": False,
         "warn_error_rate": 0, "max_error_rate": 0,
     }  # fmt: skip

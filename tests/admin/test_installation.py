@@ -151,3 +151,14 @@ async def test_each_setting_says_what_it_is_and_what_it_is_for(root):
     assert "Order of a model's channels" in shown["help"]
     kinds = {name: (await option(root, name))["kind"] for name in ("demo.enabled", "routing.retry_share")}
     assert kinds == {"demo.enabled": "switch", "routing.retry_share": "number"}
+
+
+async def test_the_unit_of_money_is_a_dollar_where_nothing_is_set(gateway):
+    answer = await Client(gateway).get("/money")
+    assert answer.json == {"currency": "USD", "per_dollar": "1", "quota_per_dollar": 500_000}
+
+
+async def test_the_unit_of_money_is_the_operator_s(tmp_path):
+    async with support.gateway(tmp_path, money={"currency": "CNY", "per_dollar": "7.25"}) as gateway:
+        answer = await Client(gateway).get("/money")
+        assert answer.json == {"currency": "CNY", "per_dollar": "7.25", "quota_per_dollar": 500_000}

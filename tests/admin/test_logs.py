@@ -217,6 +217,15 @@ async def test_a_request_that_failed_shows_bodies_and_tries_to_administrators(ga
     assert (own["bodies"], own["tries"], own["problem"]) == (None, [], None)
 
 
+@pytest.mark.parametrize("queue_ms", [0, 340])
+async def test_a_request_shows_how_long_it_waited_for_a_place(gateway, root, anna, queue_ms):
+    user_id = (await anna.get("/me")).json["id"]
+    one = made(1, user_id=user_id, queue_ms=queue_ms, first_byte_ms=400, total_ms=500)
+    await write(gateway, [one])
+    for client in (root, anna):
+        assert (await client.get(f"/logs/{one.request_id}")).json["queue_ms"] == queue_ms
+
+
 # Sums by the minute.
 
 

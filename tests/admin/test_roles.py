@@ -15,6 +15,7 @@ ROOT = {**ADMINS, "admin": 403}
 PATHS = {
     "GET /openapi.json": ANYBODY,
     "GET /docs": ANYBODY,
+    "GET /money": ANYBODY,
     "GET /setup": ANYBODY,
     "POST /setup": ANYBODY,
     "POST /login": ANYBODY,
@@ -46,6 +47,7 @@ PATHS = {
     "POST /channels/{id}/test": ADMINS,
     "POST /channels/test": ADMINS,
     "POST /channels/{id}/models/fetch": ADMINS,
+    "POST /channels/{id}/balance": ADMINS,
     "POST /channels/{id}/models/sync": ADMINS,
     "GET /models": ADMINS,
     "GET /models/{model}": ADMINS,

@@ -69,9 +69,10 @@ def settled_in(folder):
         CANALGATE_ROUTING__RETRY_PAUSE_S="0.01",
     )  # fmt: skip
     try:
-        visitors.settle(serving)
-        visitors.past_of(serving)
-        yield serving
+        with visitors.bank() as url:
+            visitors.settle(serving, url)
+            visitors.past_of(serving)
+            yield serving
     finally:
         serving.stop()
 

@@ -85,6 +85,55 @@ def test_every_dialog_is_accessible_and_escape_closes_it(visit, settled, theme):
     assert found == {}
 
 
+@pytest.mark.parametrize(("language", "queue"), [("en", "Queue"), ("zh", "排队")])
+def test_the_time_line_draws_how_long_a_request_waited_for_a_place(visit, settled, language, queue):
+    page = enter(visit, settled, language, size=PHONE)
+    for model, is_drawn in (("gpt-4o-mini", True), ("gpt-4o", False)):
+        go(page, f"/logs?model={model}&failed=false")
+        page.get_by_role("link", name=re.compile(r"\d:\d\d:\d\d")).first.click()
+        line = page.get_by_role("dialog").locator(".line")
+        expect(line.locator("i.queue")).to_have_count(int(is_drawn))
+        words = page.get_by_role("dialog").locator(".words").inner_text()
+        assert (queue in words) is is_drawn, words
+        drawn = line.evaluate("line => [...line.children].reduce((sum, one) => sum + one.offsetWidth, 0)")
+        assert drawn == pytest.approx(line.evaluate("line => line.clientWidth"), abs=2)
+        picture(page, f"time-line-{model}-{language}")
+        page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize(
+    ("language", "size", "left", "debt"),
+    [("en", WIDE, "¥1,110.25", "-$0.50"), ("zh", PHONE, "¥1,110.25", "-$0.50")],
+)
+def test_a_provider_says_what_is_left_when_asked(visit, settled, language, size, left, debt):
+    page = enter(visit, settled, language, size=size)
+    go(page, "/channels")
+    row = page.get_by_role("row").filter(has_text="DeepSeek")
+    row.get_by_role("button", name=re.compile("Ask what is left|查询余额")).click()
+    expect(row).to_contain_text(left)
+    expect(row.locator(".holding .bad")).to_have_text(debt)
+    picture(page, f"balance-{language}-{size['width']}", full_page=True)
+    assert faults(page, language) == []
+    row.get_by_role("button", name="DeepSeek", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".holding")).to_contain_text(left)
+    picture(page, f"balance-drawer-{language}-{size['width']}")
+    assert faults(page, language) == []
+
+
+def test_a_provider_that_does_not_say_what_is_left_is_told_of(visit, settled):
+    page = enter(visit, settled)
+    go(page, "/channels")
+    row = page.get_by_role("row").filter(has_text="Demo Frankfurt")
+    expect(row.locator(".holding button")).to_have_count(0)
+    row = page.get_by_role("row").filter(has_text="OpenAI-compatible").filter(has_text="2 models").first
+    row.get_by_role("button", name=re.compile("Ask what is left")).click()
+    expect(page.get_by_role("alert").or_(page.get_by_role("status")).first).to_contain_text("fault: ")
+    expect(row.locator(".holding")).to_have_text("–")
+    page.get_by_role("button", name="Ask all providers what is left").click()
+    expect(page.get_by_text("1 of 2 providers have said what is left")).to_be_visible()
+
+
 def test_the_first_load_is_small(visit, settled):
     page = visit(settled).log_in().page
     sizes = []

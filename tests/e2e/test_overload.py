@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import support
 from canalgate.proxy.billing.limits import Limit
+from canalgate.proxy.store.requests import Filters
 from support import json_answer
 
 GOOD = json_answer({"id": "x", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
@@ -66,6 +67,44 @@ async def test_a_client_that_leaves_the_queue_gives_its_place_up(small):
     await until_running(small, 2)
     await asyncio.gather(*running)
     await until_running(small, 0)
+
+
+async def logged(gateway, count):
+    """The newest requests of the log, as soon as there are so many."""
+    async with asyncio.timeout(10):
+        while True:
+            found, _ = await gateway.parts.store.requests.page(Filters(), None, 20)
+            if len(found) >= count:
+                return found
+            await asyncio.sleep(0.02)
+
+
+async def test_the_log_says_how_long_a_request_waited_for_its_turn(small):
+    await asyncio.gather(*(small.chat() for _ in range(4)))
+    found = await logged(small, 5)
+    assert [one.queue_ms > 0 for one in found].count(True) == 2
+    assert all(one.queue_ms <= one.first_byte_ms for one in found)
+
+
+async def test_the_log_says_how_long_a_request_waited_for_a_channel_and_that_it_left(tmp_path, provider):
+    hold = asyncio.Event()
+    provider.says(hold, GOOD)
+    async with support.gateway(tmp_path) as gateway:
+        row = await gateway.add_channel(provider, "m")
+        await gateway.parts.store.limits.set(f"channel:{row.id}", Limit(concurrent=1))
+        await gateway.live.catch_up()
+        first = asyncio.ensure_future(gateway.chat())
+        await until_running(gateway, 1)
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(gateway.request("/v1/chat/completions", {"model": "m", "messages": []}))
+        await until_running(gateway, 2, 1)
+        writer.close()
+        await until_running(gateway, 1)
+        hold.set()
+        assert (await first).status == 200
+        found = {one.status: one for one in await logged(gateway, 2)}
+        assert (found[200].queue_ms, found[499].attempts) == (0, 0)
+        assert 0 < found[499].queue_ms <= found[499].total_ms
 
 
 @pytest.mark.parametrize("channels", [1, 2])

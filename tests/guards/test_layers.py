@@ -36,7 +36,7 @@ ADAPTER_FLOORS = {
     "parts": 0, "parts.waits": 0,
     "sse": 1, "failures": 1, "fields": 1, "parts.usage": 1, "parts.rerank": 1, "parts.tidy": 1,
     "parts.eventstream": 1, "parts.reasoning": 1, "parts.settings": 1, "parts.sigv4": 1, "parts.tc3": 1,
-    "chat": 2, "ndjson": 2, "parts.rewrite": 2, "parts.tidystream": 2, "parts.claude": 2,
+    "chat": 2, "ndjson": 2, "parts.balance": 2, "parts.rewrite": 2, "parts.tidystream": 2, "parts.claude": 2,
     "openai": 3, "demo": 3, "collect": 3, "parts.blocks": 3, "parts.tools": 3,
     "foreign": 4,
     # A provider: what its adapter is made of, the adapter, and the package's face.

@@ -38,6 +38,8 @@ def record(**values):
         ({"attempts": 1}, {}),
         ({"attempts": 3}, {"attempts": 3}),
         ({"first_byte_at": 10.1}, {"first_byte_ms": 100}),
+        ({}, {"queue_ms": None}),
+        ({"queued_s": 0.04}, {"queue_ms": 40}),
         ({"usage": Usage(3, 0)}, {"prompt_tokens": 3, "completion_tokens": 0}),
         ({"channel": CHANNEL, "principal": PRINCIPAL}, {"channel": 7, "token": 4}),
         ({"problem": "cut: no"}, {"problem": "cut: no"}),

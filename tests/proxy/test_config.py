@@ -1,5 +1,7 @@
 """Settings: what is wrong is said in one line with file, key, value and remedy."""
 
+import re
+
 import pytest
 from canalgate.proxy.config import Config, load
 from canalgate.proxy.errors import ConfigError
@@ -184,3 +186,26 @@ def test_settings_in_a_traceback_show_no_secret():
     config = load(environ={"CANALGATE_DATA__DATABASE": ADDRESS, "CANALGATE_DATA__SECRET_KEY": "ab" * 32})
     assert "hunter22" not in repr(config)
     assert "abab" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"CURRENCY": "yuan"}, "money.currency = 'yuan': expected a code of ISO 4217 like CNY"),
+        ({"CURRENCY": ""}, "money.currency = '': expected a code"),
+        ({"CURRENCY": "CNY", "PER_DOLLAR": "0"}, "money.per_dollar = '0': expected more than 0"),
+        ({"CURRENCY": "CNY", "PER_DOLLAR": "-7"}, "money.per_dollar = '-7': expected a ratio"),
+        ({"CURRENCY": "CNY", "PER_DOLLAR": "7,2"}, "money.per_dollar = '7,2': expected a ratio"),
+        ({"CURRENCY": "CNY", "PER_DOLLAR": "7.1234567"}, "of at most 6 decimals"),
+        ({"PER_DOLLAR": "7.2"}, "money.per_dollar = '7.2': a USD is 1; set money.currency too"),
+    ],
+)
+def test_a_unit_of_money_that_makes_no_sense_is_refused(settings, problem):
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        load(None, {f"CANALGATE_MONEY__{name}": value for name, value in settings.items()})
+
+
+@pytest.mark.parametrize(("currency", "rate"), [("USD", "1"), ("USD", "1.0"), ("CNY", "7.2"), ("EUR", "0.9")])
+def test_a_unit_of_money_is_kept_as_it_is_written(currency, rate):
+    config = load(None, {"CANALGATE_MONEY__CURRENCY": currency, "CANALGATE_MONEY__PER_DOLLAR": rate})
+    assert (config.money.currency, config.money.per_dollar) == (currency, rate)

@@ -39,7 +39,7 @@ FULL = {
     "channel_id": None, "first_byte_ms": None, "status": 502, "error_type": "fault", "problem": "cut: 端 🦆",
     "answered_by": "cache", "flags": ("usage_twice", "negative_usage"), "group_ratio": 1_500_000,
     "charges": (Charge("user:1", 7), Charge("day:token:2:20261124", 7)), "channel_ratio": 1,
-    "counts": Counts(*range(1, 13)), "stream": False, "cost": 2**53 + 1, "charged": 2**62,
+    "counts": Counts(*range(1, 13)), "stream": False, "cost": 2**53 + 1, "charged": 2**62, "queue_ms": 12,
 }  # fmt: skip
 
 
@@ -52,6 +52,16 @@ async def write(requests, *entries):
 async def ids(requests, limit=100, before=None, **filters):
     found, _ = await requests.page(Filters(**filters), before, limit)
     return [entry.request_id for entry in found]
+
+
+async def test_a_row_of_before_queues_were_timed_is_read(database):
+    requests, entry = Requests(database), made()
+    await write(requests, entry)
+    table = table_of(month_of(entry.at_ms))
+    async with database.transaction() as transaction:
+        await transaction.run(f"UPDATE {table} SET details = :old", {"old": "[[10,5,3],1,1,[],[],[]]"})
+    found = await requests.one(entry.request_id)
+    assert (found.queue_ms, found.counts) == (0, Counts(10, 5, 3))
 
 
 @pytest.mark.parametrize("fields", [{}, FULL], ids=["plain", "full"])

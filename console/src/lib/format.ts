@@ -3,28 +3,111 @@
 import { ApiError } from './api';
 import { language, t, type Key } from './i18n.svelte';
 
-export const QUOTA_PER_DOLLAR = 500_000;
+export type Unit = { currency: string; per_dollar: string; quota_per_dollar: number };
 
-/** Quota as dollars: `$1.25`, small sums with as many digits as they need. */
+let unit: Unit = { currency: 'USD', per_dollar: '1', quota_per_dollar: 500_000 };
+
+/** In what money is shown and typed from now on; it is kept in quota. */
+export function setUnit(given: Unit): void {
+  unit = given;
+}
+
+/** Decimal text as a whole number of `digits` places; null for what is none or has more places. */
+function scaled(text: string, digits: number): bigint | null {
+  const match = /^(-?)(\d{1,15})(?:\.(\d*))?$/.exec(text);
+  if (!match || (match[3] ?? '').length > digits) return null;
+  const value = BigInt(match[2]! + (match[3] ?? '').padEnd(digits, '0'));
+  return match[1] ? -value : value;
+}
+
+/** The nearest whole number; halves go away from 0. `whole` is above 0. */
+function rounded(part: bigint, whole: bigint): bigint {
+  const half = ((part < 0n ? -part : part) * 2n + whole) / (whole * 2n);
+  return part < 0n ? -half : half;
+}
+
+/** A whole number of `digits` places as decimal text, without zeros at its end. */
+function decimal(value: bigint, digits: number): string {
+  const text = String(value < 0n ? -value : value).padStart(digits + 1, '0');
+  const places = text.slice(text.length - digits).replace(/0+$/, '');
+  return (value < 0n ? '-' : '') + text.slice(0, text.length - digits) + (places && digits ? `.${places}` : '');
+}
+
+const perDollar = (): bigint => scaled(unit.per_dollar, 6)!; // millionths
+const places = 12;
+
+/** Quota in the operator's unit: `$1.25`, small sums with as many digits as they need. */
 export function money(quota: number | null): string {
   if (quota === null) return t('money.unlimited');
-  const dollars = quota / QUOTA_PER_DOLLAR;
-  const digits = dollars === 0 || Math.abs(dollars) >= 1 ? 2 : Math.abs(dollars) >= 0.01 ? 4 : 6;
-  const text = new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: digits });
-  return `${dollars < 0 ? '-' : ''}$${text.format(Math.abs(dollars))}`;
+  const whole = Math.round(quota) || 0; // of axes
+  const size = Math.abs((whole / unit.quota_per_dollar) * Number(unit.per_dollar));
+  const digits = size === 0 || size >= 1 ? 2 : size >= 0.01 ? 4 : 6;
+  const sum = rounded(BigInt(whole) * perDollar() * 10n ** BigInt(places - 6), BigInt(unit.quota_per_dollar));
+  return currency(decimal(sum, places), unit.currency, digits);
 }
 
-/** Dollars as they are typed to quota; NaN where they are no sum. */
+/** A sum as it is typed, in the operator's unit, to quota; NaN where it is no sum. */
 export function quotaOf(typed: string): number {
-  const match = /^\s*\$?(-?\d{1,12})(?:\.(\d{0,6}))?\s*$/.exec(typed);
-  if (!match) return NaN;
-  const micro = Number((match[2] ?? '').padEnd(6, '0')) / 2;
-  const whole = Number(match[1]) * QUOTA_PER_DOLLAR;
-  return match[1]!.startsWith('-') ? whole - Math.ceil(micro) : whole + Math.ceil(micro);
+  const text = typed.trim().replace(sign(), '').trim();
+  const sum = scaled(text, 6);
+  return sum === null ? NaN : Number(rounded(sum * BigInt(unit.quota_per_dollar), perDollar()));
 }
 
-export function dollarsOf(quota: number): string {
-  return String(Number((quota / QUOTA_PER_DOLLAR).toFixed(6)));
+/** Quota as it would be typed: the shortest sum that is this much. */
+export function typedOf(quota: number): string {
+  return shortest(BigInt(quota) * perDollar(), BigInt(unit.quota_per_dollar) * 1_000_000n, 6, (text) => quotaOf(text) === quota);
+}
+
+/** A price, which is kept as dollars in decimal text, in the operator's unit; and back. */
+export function priceIn(dollars: string): string {
+  const sum = scaled(dollars, places);
+  if (sum === null) return dollars;
+  return shortest(sum * perDollar(), 10n ** BigInt(places + 6), places, (text) => priceOf(text) === dollars);
+}
+
+export function priceOf(typed: string): string {
+  const sum = scaled(typed, places);
+  if (sum === null || unit.per_dollar === '1') return typed; // what is no number the gateway refuses, by its name
+  return decimal(rounded(sum, perDollar()), 6);
+}
+
+/** A price as it is shown. */
+export function price(dollars: string): string {
+  return currency(priceIn(dollars), unit.currency, places);
+}
+
+function shortest(part: bigint, whole: bigint, most: number, is: (text: string) => boolean): string {
+  let text = '';
+  for (let digits = 0; digits <= most; digits++) {
+    text = decimal(rounded(part * 10n ** BigInt(digits), whole), digits);
+    if (is(text)) break;
+  }
+  return text;
+}
+
+/** What the operator's unit is called, and its sign. */
+export function unitName(): string {
+  return new Intl.DisplayNames(locale(), { type: 'currency' }).of(unit.currency) ?? unit.currency;
+}
+
+export function sign(): string {
+  const form = new Intl.NumberFormat(locale(), { style: 'currency', currency: unit.currency, currencyDisplay: 'narrowSymbol' });
+  return form.formatToParts(0).find((part) => part.type === 'currency')?.value ?? unit.currency;
+}
+
+/** So much of a currency that is given as decimal text; nothing is lost on the way. */
+export function currency(amount: string, code: string, digits = 2): string {
+  const style = { style: 'currency', currency: code, currencyDisplay: 'narrowSymbol' } as const;
+  const least = new Intl.NumberFormat(locale(), style).resolvedOptions().maximumFractionDigits ?? 2;
+  const form = new Intl.NumberFormat(locale(), { ...style, maximumFractionDigits: Math.max(least, digits) });
+  return form.format(amount as Intl.StringNumericLiteral);
+}
+
+/** How long ago unix seconds were: 5 min. ago. */
+export function age(seconds: number): string {
+  const since = Math.max(0, Math.floor(Date.now() / 1000) - seconds);
+  const [unit, one] = ([['day', 86_400], ['hour', 3600], ['minute', 60]] as const).find(([, size]) => since >= size) ?? ['second', 1];
+  return new Intl.RelativeTimeFormat(locale(), { style: 'short', numeric: 'auto' }).format(-Math.floor(since / one), unit);
 }
 
 export function count(value: number): string {

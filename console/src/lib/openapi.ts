@@ -89,6 +89,7 @@ export type AdapterShown = {
   key_help: string;
   endpoints: string[];
   models: string[];
+  has_balance: boolean;
   options: OptionShown[];
 };
 
@@ -121,6 +122,7 @@ export type Channel = {
   created_at: number;
   problem: string | null;
   health: ChannelHealth;
+  balance: Holding | null;
 };
 
 export type TimesShown = {
@@ -153,6 +155,17 @@ export type RefusedKey = {
   kind: string;
   reason: string;
   at: number;
+};
+
+export type Holding = {
+  at: number;
+  amounts: Amount[];
+};
+
+export type Amount = {
+  currency: string;
+  amount: string;
+  micros: number;
 };
 
 export type NewChannel = {
@@ -494,6 +507,7 @@ export type LogDetail = {
   address: string;
   error_type: string;
   problem: string | null;
+  queue_ms: number;
   usage: Record<string, number>;
   usage_source: string;
   price: string;
@@ -593,6 +607,12 @@ export type PluginShown = {
   hooks: string[];
   adapters: string[];
   reason: string | null;
+};
+
+export type MoneyShown = {
+  currency: string;
+  per_dollar: string;
+  quota_per_dollar: number;
 };
 
 export type About = {

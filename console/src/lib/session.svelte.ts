@@ -1,6 +1,7 @@
 // Who uses the console. Undefined as long as it is not known, null for nobody.
 
 import { ApiError, get, post, whenSignedOut } from './api';
+import { setUnit, type Unit } from './format';
 import { forgetKeys } from './keys';
 import type { Me, Role } from './types';
 
@@ -17,10 +18,12 @@ export function may(role: Role): boolean {
 }
 
 export async function findMe(): Promise<void> {
+  const findUnit = get<Unit>('/money').then(setUnit);
   try {
-    me = await get<Me>('/me');
+    [me] = await Promise.all([get<Me>('/me'), findUnit]);
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 401) throw error;
+    await findUnit;
     me = null;
   }
 }

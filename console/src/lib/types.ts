@@ -3,7 +3,7 @@
 import type * as api from './openapi';
 
 export type {
-  About, Act, BackupExtent, Balance, Counted, Fetched, ImportLine, ImportReport, LogDetail, LogRow, Page, Sum,
+  About, Act, BackupExtent, Balance, Counted, Fetched, Holding, ImportLine, ImportReport, LogDetail, LogRow, Page, Sum,
 } from './openapi';
 
 export type Role = 'user' | 'admin' | 'root';

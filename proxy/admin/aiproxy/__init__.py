@@ -21,6 +21,8 @@ ROUTES: Mapping[tuple[str, str], Handler] = MappingProxyType({
     ("POST", "/api/channel"): channels.add,
     ("GET", f"/api/channel/{_ID}"): channels.get,
     ("PUT", f"/api/channel/{_ID}"): channels.edit,
+    ("GET", f"/api/channel/{_ID}/update_balance"): channels.update_balance,
+    ("GET", "/api/channels/update_balance"): channels.update_balances,
     ("DELETE", f"/api/channel/{_ID}"): channels.remove,
     ("POST", f"/api/channel/{_ID}/status"): channels.switch,
     ("GET", "/api/logs/search"): logs.search,

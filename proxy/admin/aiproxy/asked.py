@@ -22,6 +22,12 @@ def answered(data: object = None) -> web.Response:
     return web.Response(body=msgspec.json.encode(body), content_type="application/json")
 
 
+def unanswered(message: str) -> web.Response:
+    """Return that something could be tried and has failed, which is no error of the request."""
+    body = {"success": False, "message": message}
+    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+
+
 async def body_of(request: web.Request, kind: type[T]) -> T:
     """Return a JSON body as `kind`. Raises Refused naming the field at fault."""
     try:

@@ -9,13 +9,16 @@ from dataclasses import replace
 import msgspec
 from aiohttp import web
 
+from ....plugins import UpstreamError
 from ...errors import GatewayError
 from ...manage.refused import Refused
-from ...records import ChannelRow
+from ...records import ENABLED, ChannelRow
+from ...relaying.holdings import Untold, first_amount, known
+from ...routing.choice import pinned
 from ...store.rollups import Total
 from ..desk import Desk
 from ..site import DESK
-from .asked import answered, body_of, id_in, number_asked
+from .asked import answered, body_of, id_in, number_asked, unanswered
 from .forms import STATUSES, Form, edited, new_channels, shown
 from .types import metas
 
@@ -96,6 +99,28 @@ async def switch(request: web.Request) -> web.Response:
     return answered()
 
 
+async def update_balance(request: web.Request) -> web.Response:
+    """`GET /api/channel/{id}/update_balance`: what the provider says is left, as a number."""
+    desk, row = request.app[DESK], await _found(request.app[DESK], id_in(request))
+    await desk.live.catch_up()
+    try:
+        told = await desk.holdings.ask(pinned(desk.live.snapshot, row.id), int(time.time()))
+    except UpstreamError as exc:
+        return unanswered(exc.message)
+    except Untold as exc:
+        return unanswered(str(exc))
+    return answered(msgspec.Raw(first_amount(told).encode()))
+
+
+async def update_balances(request: web.Request) -> web.Response:
+    """`GET /api/channels/update_balance`: ask for all channels that are enabled."""
+    desk = request.app[DESK]
+    await desk.live.catch_up()
+    usable = desk.live.snapshot.usable.values()
+    await desk.holdings.ask_each([one for one in usable if one.row.status == ENABLED], int(time.time()))
+    return answered()
+
+
 async def remove(request: web.Request) -> web.Response:
     """`DELETE /api/channel/{id}`."""
     desk, channel_id = request.app[DESK], id_in(request)
@@ -142,6 +167,7 @@ async def _listed(desk: Desk, rows: Iterable[ChannelRow]) -> list[dict[str, obje
     faults = {(fault.channel_id, fault.key_hash) for fault in await store.faults.all()}
     totals = await store.requests.totals("day", 0, _FOREVER_S, group_by=("channel_id",), over_time=False)
     used = {total.channel_id: total for total in totals}
+    kept = await store.balances.all()
     return [
         shown(
             row,
@@ -149,6 +175,7 @@ async def _listed(desk: Desk, rows: Iterable[ChannelRow]) -> list[dict[str, obje
             desk.adapters,
             used.get(row.id, Total()),
             refused=all((row.id, desk.vault.key_hash(key)) in faults for key in row.keys),
+            told=known(desk.vault, row, kept),
         )
         for row in rows
     ]

@@ -18,7 +18,8 @@ from ...billing.money import QUOTA_PER_DOLLAR
 from ...importers.special import taken_apart
 from ...manage.channels import checked
 from ...manage.refused import Refused
-from ...records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
+from ...records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelBalance, ChannelRow
+from ...relaying.holdings import first_amount
 from ...store.rollups import Total
 from .keys import kept_or_new, masked, masked_proxy
 from .types import Kind, kind_numbered, kind_of
@@ -183,7 +184,13 @@ _IN_KEY = {"region", "api_version"}
 
 
 def shown(
-    row: ChannelRow, kept: int | None, adapters: Mapping[str, Adapter], used: Total, *, refused: bool
+    row: ChannelRow,
+    kept: int | None,
+    adapters: Mapping[str, Adapter],
+    used: Total,
+    *,
+    refused: bool,
+    told: ChannelBalance | None = None,
 ) -> dict[str, object]:
     """Return a channel as it is listed. `refused`: all its keys were, so nobody asks it."""
     kind, adapter = kind_of(row, kept, adapters), adapters.get(row.type)
@@ -197,7 +204,8 @@ def shown(
         "priority": row.weight, "sets": row.groups or (DEFAULT_GROUP,), "configs": configs,
         "created_at": row.created_at * 1000,
         "request_count": used.requests, "used_amount": used.cost / QUOTA_PER_DOLLAR,
-        "retry_count": 0, "balance": 0, "balance_threshold": 0, "enabled_auto_balance_check": False,
+        "retry_count": 0, "balance": msgspec.Raw(first_amount(told).encode()), "balance_threshold": 0,
+        "balance_updated_at": told.at * 1000 if told is not None else 0, "enabled_auto_balance_check": False,
         "skip_tls_verify": False, "enabled_no_permission_ban": False,
         "warn_error_rate": 0, "max_error_rate": 0,
     }  # fmt: skip

@@ -14,7 +14,8 @@ from ....plugins import UpstreamError
 from ...importers.values import table
 from ...manage.channels import checked
 from ...manage.refused import Refused
-from ...records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow
+from ...records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelBalance, ChannelRow
+from ...relaying.holdings import Untold, first_amount, known
 from ...relaying.probe import probe
 from ...routing.choice import pinned
 from ...store import StoreError
@@ -125,9 +126,25 @@ async def test_all(visit: Visit) -> object:
     raise StoreError("channels are tested one by one: GET /api/channel/test/ID; real requests judge them too")
 
 
-async def update_balance(visit: Visit) -> object:
-    """`GET /api/channel/update_balance`: not here, as with most types of One API."""
-    raise StoreError("providers are not asked for balances")
+async def update_balance(visit: Visit) -> web.Response:
+    """`GET /api/channel/update_balance/{id}`: ask the provider; what it says stands beside the envelope."""
+    desk, row = visit.desk, await _found(visit, visit.id)
+    await desk.live.catch_up()
+    try:
+        told = await desk.holdings.ask(pinned(desk.live.snapshot, row.id), int(time.time()))
+    except UpstreamError as exc:
+        return failed(exc.message)
+    except Untold as exc:
+        return failed(str(exc))
+    return done(balance=orjson.Fragment(first_amount(told)))
+
+
+async def update_balances(visit: Visit) -> object:
+    """`GET /api/channel/update_balance`: ask for all channels that are enabled; failures show in none."""
+    await visit.desk.live.catch_up()
+    usable = visit.desk.live.snapshot.usable.values()
+    await visit.desk.holdings.ask_each([one for one in usable if one.row.status == ENABLED], int(time.time()))
+    return None
 
 
 async def _found(visit: Visit, number: int) -> ChannelRow:
@@ -142,20 +159,25 @@ async def _shown(visit: Visit, rows: Sequence[ChannelRow]) -> list[dict[str, obj
         "day", 0, _LATE_S, group_by=("channel_id",), over_time=False
     )
     used = {total.channel_id: total.charged for total in totals}
-    return [channel_json(row, visit, used.get(row.id, 0)) for row in rows]
+    kept = await visit.desk.store.balances.all()
+    return [channel_json(row, visit, used.get(row.id, 0), known(visit.desk.vault, row, kept)) for row in rows]
 
 
-def channel_json(row: ChannelRow, visit: Visit, used: int) -> dict[str, object]:
-    """Return a channel in One API's words. Tests and balances are not kept, so they are 0."""
+def channel_json(
+    row: ChannelRow, visit: Visit, used: int, told: ChannelBalance | None = None
+) -> dict[str, object]:
+    """Return a channel in One API's words. Tests are not kept, so theirs are 0."""
     kind = kind_of(row)
     config = {name: row.options[name] for name in _SHOWN_OPTIONS if row.options.get(name)}
     return {
         "id": row.id, "type": kind, "key": "", "status": 1 if row.status == ENABLED else 2, "name": row.name,
         "weight": row.weight, "created_time": row.created_at, "test_time": 0, "response_time": 0,
         "base_url": base_url_of(row, visit.desk.adapters.get(row.type)),
-        "other": config.get("api_version", "") if kind in _WITH_VERSION else "", "balance": 0,
-        "balance_updated_time": 0, "models": ",".join(row.models), "group": ",".join(row.groups),
-        "used_quota": used, "model_mapping": orjson.dumps(dict(row.mapping)).decode() if row.mapping else "",
+        "other": config.get("api_version", "") if kind in _WITH_VERSION else "",
+        "balance": orjson.Fragment(first_amount(told)),
+        "balance_updated_time": told.at if told is not None else 0,
+        "models": ",".join(row.models), "group": ",".join(row.groups), "used_quota": used,
+        "model_mapping": orjson.dumps(dict(row.mapping)).decode() if row.mapping else "",
         "priority": row.priority, "config": orjson.dumps(config).decode() if config else "",
         "system_prompt": "",
     }  # fmt: skip

@@ -61,7 +61,7 @@ PAGES: Mapping[tuple[str, str], tuple[int, Work]] = MappingProxyType({
     ("DELETE", f"/api/channel/{_ID}"): (ROLE_ADMIN, channel.remove),
     ("GET", "/api/channel/test"): (ROLE_ADMIN, channel.test_all),
     ("GET", f"/api/channel/test/{_ID}"): (ROLE_ADMIN, channel.test),
-    ("GET", "/api/channel/update_balance"): (ROLE_ADMIN, channel.update_balance),
+    ("GET", "/api/channel/update_balance"): (ROLE_ADMIN, channel.update_balances),
     ("GET", f"/api/channel/update_balance/{_ID}"): (ROLE_ADMIN, channel.update_balance),
     ("GET", "/api/redemption"): (ROLE_ADMIN, redemption.list_page),
     ("GET", "/api/redemption/search"): (ROLE_ADMIN, redemption.search),

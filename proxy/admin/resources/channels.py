@@ -24,6 +24,7 @@ from ..fields import Given, Id, Name, Page, Pages, Shown, Status, Tagged, Text, 
 from ..operations import Call, Operations
 from ..serving import tag_of
 from .health import ChannelHealth, Refusals, health_of, refusals
+from .holdings import Holding, Kept, holding_of
 
 operations = Operations("channels")
 
@@ -97,7 +98,8 @@ class TimesShown(Shown, frozen=True, kw_only=True):
 class Channel(Shown, frozen=True, kw_only=True):
     """A channel. Of keys only the ends are shown, of the proxy no login, of secret options that they are set.
 
-    `problem` says why it is not in use though it is enabled; `health` is how it fares in this gateway.
+    `problem` says why it is not in use though it is enabled; `health` is how it fares in this gateway;
+    `balance` is what the provider last said is left of the account, null where it was not asked.
     """
 
     id: int
@@ -119,6 +121,7 @@ class Channel(Shown, frozen=True, kw_only=True):
     created_at: int
     problem: str | None
     health: ChannelHealth
+    balance: Holding | None
 
 
 class OptionShown(Shown, frozen=True, kw_only=True):
@@ -133,7 +136,10 @@ class OptionShown(Shown, frozen=True, kw_only=True):
 
 
 class AdapterShown(Shown, frozen=True, kw_only=True):
-    """An adapter: what `type` of a channel may be. `models` are suggestions."""
+    """An adapter: what `type` of a channel may be. `models` are suggestions.
+
+    `has_balance`: its provider can be asked what is left of an account.
+    """
 
     name: str
     title: str
@@ -141,6 +147,7 @@ class AdapterShown(Shown, frozen=True, kw_only=True):
     key_help: str
     endpoints: list[str]
     models: list[str]
+    has_balance: bool
     options: list[OptionShown]
 
 
@@ -151,6 +158,7 @@ async def list_adapters(call: Call) -> Page[AdapterShown]:
         AdapterShown(
             name=one.name, title=one.title, base_url=one.base_url, key_help=one.key_help,
             endpoints=sorted(one.endpoints), models=list(one.models),
+            has_balance=one.has_balance,
             options=[msgspec.convert(asdict(option), OptionShown) for option in one.options],
         )
         for _, one in sorted(call.desk.adapters.items())
@@ -162,8 +170,8 @@ async def list_adapters(call: Call) -> Page[AdapterShown]:
 async def list_channels(call: Call, query: ChannelQuery) -> Page[Channel]:
     """List channels, oldest first."""
     rows = [row for row in await call.desk.store.channels() if row.id > query.after and _is_asked(row, query)]
-    rows, refused = rows[: query.limit + 1], await refusals(call.desk)
-    return paged([_shown(call, row, refused) for row in rows], [row.id for row in rows], query.limit)
+    rows, beside = rows[: query.limit + 1], await _beside(call)
+    return paged([_shown(call, row, *beside) for row in rows], [row.id for row in rows], query.limit)
 
 
 @operations.get("/channels/{id}", "admin")
@@ -262,10 +270,15 @@ async def tagged(call: Call, row: ChannelRow) -> Tagged[Channel]:
     """Return a channel as it is shown, with its tag."""
     with suppress(GatewayError):  # then its health is that of before the change
         await call.desk.live.catch_up()
-    return Tagged(_shown(call, row, await refusals(call.desk)), tag_of(call.desk, row))
+    return Tagged(_shown(call, row, *await _beside(call)), tag_of(call.desk, row))
 
 
-def _shown(call: Call, row: ChannelRow, refused: Refusals) -> Channel:
+async def _beside(call: Call) -> tuple[Refusals, Kept]:
+    """Return what is known of channels and is no setting of theirs."""
+    return await refusals(call.desk), await call.desk.store.balances.all()
+
+
+def _shown(call: Call, row: ChannelRow, refused: Refusals, kept: Kept) -> Channel:
     adapter = call.desk.adapters.get(row.type)
     # Without its adapter nobody knows which options are secrets.
     public = {option.name for option in adapter.options if not option.secret} if adapter else set()
@@ -289,6 +302,7 @@ def _shown(call: Call, row: ChannelRow, refused: Refusals) -> Channel:
         created_at=row.created_at,
         problem=call.desk.live.snapshot.problems.get(row.id),
         health=health_of(call.desk, row, refused),
+        balance=holding_of(call.desk, row, kept),
     )
 
 
@@ -306,9 +320,9 @@ def _without_login(proxy: str) -> str:
 
 def _differences(call: Call, before: ChannelRow, after: ChannelRow) -> Mapping[str, Any]:
     """What has changed, before and after; of secrets only that they have."""
-    was, now = (msgspec.to_builtins(_shown(call, row, {})) for row in (before, after))
+    was, now = (msgspec.to_builtins(_shown(call, row, {}, {})) for row in (before, after))
     found: dict[str, Any] = {
-        k: [was[k], now[k]] for k in was if was[k] != now[k] and k not in ("health", "problem")
+        k: [was[k], now[k]] for k in was if was[k] != now[k] and k not in ("health", "problem", "balance")
     }
     for name in ("key", "proxy", "options"):
         if getattr(before, name) != getattr(after, name):

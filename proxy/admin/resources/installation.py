@@ -11,6 +11,7 @@ from msgspec import Meta
 from .... import __version__
 from ....plugins.hookspecs import API_VERSION
 from ....plugins.manager import Plugin
+from ...billing.money import QUOTA_PER_DOLLAR
 from ..fields import Given, Page, Rows, Shown, Word, paged
 from ..operations import Call, Operations
 
@@ -63,6 +64,17 @@ class Instance(Shown, frozen=True, kw_only=True):
     is_this: bool
 
 
+class MoneyShown(Shown, frozen=True, kw_only=True):
+    """In what people are shown money: `per_dollar` units of `currency` (ISO 4217) are a US dollar.
+
+    `quota_per_dollar` is how much quota that is; everything else here is in quota, or in dollars as text.
+    """
+
+    currency: str
+    per_dollar: str
+    quota_per_dollar: int
+
+
 class About(Shown, frozen=True, kw_only=True):
     """What runs. `generation` counts changes; `database` is `sqlite`, `mysql` or `postgres`."""
 
@@ -91,6 +103,13 @@ async def list_events(call: Call, query: EventQuery) -> Page[EventShown]:
 async def list_plugins(call: Call) -> Page[PluginShown]:
     """List the plugins that were found, those that are off or have failed too."""
     return Page([_plugin(plugin) for plugin in call.desk.plugins.plugins])
+
+
+@operations.get("/money", "public")
+async def show_money(call: Call) -> MoneyShown:
+    """Say in which currency the console shows money and takes it."""
+    money = call.desk.config.money
+    return MoneyShown(currency=money.currency, per_dollar=money.per_dollar, quota_per_dollar=QUOTA_PER_DOLLAR)
 
 
 @operations.get("/about", "admin")

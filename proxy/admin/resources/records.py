@@ -94,10 +94,13 @@ class Bodies(Shown, frozen=True, kw_only=True):
 class LogDetail(LogRow, frozen=True, kw_only=True):
     """A request with the sum that makes its cost, in lines for people.
 
+    `queue_ms` is how long it waited for a place, its own or a channel's, before its channel was asked; it is
+    part of `first_byte_ms` and `total_ms`.
     `tries` and `bodies` are for administrators. `tries` is empty where the first one was good; `bodies` is
     null where they are not kept, as they are for an hour, of requests that failed.
     """
 
+    queue_ms: int
     usage: dict[str, int]
     usage_source: str
     price: str
@@ -126,6 +129,7 @@ async def show_log(call: Call, request_id: Word) -> LogDetail:
         raise Missing(f"there is no request {request_id!r}")
     return LogDetail(
         **_row(call, entry),
+        queue_ms=entry.queue_ms,
         usage=msgspec.structs.asdict(entry.counts),
         usage_source=entry.usage_source,
         price=entry.price,

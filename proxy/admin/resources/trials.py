@@ -1,7 +1,8 @@
-"""Try channels out: whether models work, and which ones a provider has."""
+"""Try channels out: whether models work, which ones a provider has, and what is left of the account there."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Literal
@@ -14,6 +15,7 @@ from ...manage import channels
 from ...manage.refused import Refused
 from ...records import ENABLED, ChannelRow
 from ...relaying.checkups import check_each
+from ...relaying.holdings import Untold
 from ...relaying.probe import Result, model_names, ways
 from ...routing.choice import pinned
 from ...routing.snapshot import UsableChannel
@@ -21,6 +23,7 @@ from ..fields import Given, Id, Name, Shown, Tagged
 from ..operations import Call, Operations
 from ..streams import LINES, Stream, lines
 from .channels import Channel, find, tagged
+from .holdings import Holding, shown
 
 operations = Operations("channels")
 
@@ -129,6 +132,24 @@ async def sync_channel_models(call: Call, id: Id) -> Tagged[Channel]:
     return await tagged(call, after)
 
 
+@operations.post("/channels/{id}/balance", "admin", status=200, once=False)
+async def fetch_channel_balance(call: Call, id: Id) -> Holding:
+    """Ask a channel's provider what is left of the account, and keep it. 424 if the provider fails.
+
+    It is asked with the first key that is not refused. 400 where the provider has no such call.
+    """
+    desk = call.desk
+    call.note(f"channel:{id}")
+    await find(call, id)
+    await desk.live.catch_up()
+    try:
+        return shown(await desk.holdings.ask(pinned(desk.live.snapshot, id), int(time.time())))
+    except Untold as exc:
+        raise Refused("id", str(exc)) from exc
+    except UpstreamError as exc:
+        raise _failed(exc) from exc
+
+
 async def _chosen(call: Call, body: Trials) -> list[ChannelRow]:
     rows = await call.desk.store.channels()
     if body.channels is None:
@@ -173,7 +194,11 @@ async def _provided(call: Call, row: ChannelRow) -> tuple[str, ...]:
     try:
         found = await model_names(call.desk.relay, chosen)
     except UpstreamError as exc:
-        raise GatewayError(424, f"{exc.kind.value}: {exc.message}", code="provider_failed") from exc
+        raise _failed(exc) from exc
     if found is None:
         raise Refused("id", f"{chosen.adapter.title} has no list of models to ask for")
     return found
+
+
+def _failed(error: UpstreamError) -> GatewayError:
+    return GatewayError(424, f"{error.kind.value}: {error.message}", code="provider_failed")

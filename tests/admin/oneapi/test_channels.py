@@ -161,8 +161,7 @@ async def test_a_channel_is_tested_and_the_result_stands_beside_the_envelope(gat
         ("GET", "/api/channel/test/7", "there is no channel 7"),
         ("DELETE", "/api/channel/7", "there is no channel 7"),
         ("GET", "/api/channel/test?scope=all", "one by one"),
-        ("GET", "/api/channel/update_balance", "balances"),
-        ("GET", "/api/channel/update_balance/7", "balances"),
+        ("GET", "/api/channel/update_balance/7", "there is no channel 7"),
         ("DELETE", "/api/log/?target_timestamp=1", "keep_days"),
         ("GET", "/api/redemption/7", "there is no code 7"),
         ("DELETE", "/api/redemption/7", "there is no code 7"),
@@ -172,6 +171,27 @@ async def test_a_channel_is_tested_and_the_result_stands_beside_the_envelope(gat
 )
 async def test_what_is_not_there_is_said_to_be_missing(admin, method, path, said):
     assert said in await admin.refused(method, path)
+
+
+async def test_a_balance_stands_beside_the_envelope_and_is_kept(gateway, admin, provider):
+    provider.says(support.json_answer({"balance_infos": [{"currency": "CNY", "total_balance": "-1.10"}]}))
+    row = await gateway.add_channel(provider, "m", type="deepseek", key="sk-upstream-secret")
+    answer = await admin.send("GET", f"/api/channel/update_balance/{row.id}")
+    assert answer.json == {"success": True, "message": "", "balance": -1.1}
+    shown = await admin.only("/api/channel/")
+    assert shown["balance"] == -1.1
+    assert shown["balance_updated_time"] > 0
+    provider.says(support.json_answer({"error": {"message": "bad sk-upstream-secret"}}, 401))
+    answer = await admin.send("GET", f"/api/channel/update_balance/{row.id}")
+    assert (answer.status, answer.json) == (200, {"success": False, "message": "bad [...]"})
+    assert await admin.ask("GET", "/api/channel/update_balance") is None  # it fails again, and keeps nobody
+    assert (await admin.only("/api/channel/"))["balance"] == -1.1
+
+
+async def test_a_provider_that_tells_no_balance_is_named(gateway, admin, provider):
+    row = await gateway.add_channel(provider, "m", type="groq")
+    said = await admin.refused("GET", f"/api/channel/update_balance/{row.id}")
+    assert said == "Groq has no call that tells a balance"
 
 
 async def test_the_models_of_all_types_and_of_all_channels_are_listed(gateway, admin, user):
