@@ -1,6 +1,7 @@
 """Fixtures: a gateway with one scripted provider behind it, databases, and the recordings if at hand."""
 
 import asyncio
+import gc
 import os
 from contextlib import ExitStack
 
@@ -20,6 +21,12 @@ def pytest_asyncio_loop_factories(config, item):
     if os.environ.get("CANALGATE_TEST_LOOP") == "asyncio":
         return {"asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_finish():
+    """Let the collector leave alone what stays to the end: thousands of tests and the modules they need."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
