@@ -38,7 +38,7 @@ _WINDOW, _WINDOWS = 100, 40
 _KEPT_OF = 600
 _FREE_BYTES = 32 * 1024
 _TRIES = 3
-_PATIENCE_S = 1.0
+_PATIENCE_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)
