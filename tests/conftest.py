@@ -3,7 +3,10 @@
 import asyncio
 import gc
 import os
+import shutil
+import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 
 import databases
 import pytest
@@ -14,6 +17,20 @@ from canalgate.proxy.keys.vault import open_vault
 from canalgate.proxy.store import open_store
 from canalgate.proxy.store.open import open_database
 from recordings import RECORDINGS
+
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 * 1024**3
+
+
+def _use_memory():
+    """Keep temporary folders in memory where there is room: each start of a gateway waits for the disk."""
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return
+    is_for_programs = not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
+    if is_for_programs and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)  # for the processes that tests start, too
+
+
+_use_memory()
 
 
 def pytest_asyncio_loop_factories(config, item):

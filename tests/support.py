@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 import orjson
 from aiohttp import web
-from canalgate.proxy.config import Config, Data, Server
+from canalgate.proxy.config import Config, Data, Routing, Server
 from canalgate.proxy.front import Front
 from canalgate.proxy.host import Opened, bind, make_token, opened, running, site_of
 from canalgate.proxy.keys.vault import new_token_key
@@ -355,9 +355,12 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterator[Gateway]:
-    """Run a gateway. `settings` are changes by section: `server={"max_body_bytes": 10}`."""
+    """Run a gateway. `settings` are changes by section: `server={"max_body_bytes": 10}`.
+
+    It asks again without the pauses that providers should have: each failure of a lone channel has two.
+    """
     server = Server(port=0, grace_s=2.0, notice_s=0.0, fast_lane=fast_lane)
-    config = Config(server=server, data=Data(dir=str(data_dir)))
+    config = Config(server=server, data=Data(dir=str(data_dir)), routing=Routing(retry_pause_s=0.01))
     for section, values in settings.items():
         changed = msgspec.structs.replace(getattr(config, section), **values)
         config = msgspec.structs.replace(config, **{section: changed})
