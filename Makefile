@@ -24,8 +24,8 @@ pictures: setup system console
 
 # The console's tests by themselves: Playwright has an event loop running in its process.
 test: setup system console
-	$(BIN)/pytest -n auto --ignore tests/console
-	$(BIN)/pytest -n auto tests/console
+	$(BIN)/pytest -n auto --dist worksteal --ignore tests/console
+	$(BIN)/pytest -n auto --dist worksteal tests/console
 
 lint: setup
 	$(BIN)/ruff check .
