@@ -1,7 +1,9 @@
 """Fixtures: a gateway with one scripted provider behind it, databases, and the recordings if at hand."""
 
 import asyncio
+import functools
 import gc
+import hashlib
 import os
 import shutil
 import tempfile
@@ -31,6 +33,9 @@ def _use_memory():
 
 
 _use_memory()
+
+hashlib.scrypt = functools.cache(hashlib.scrypt)
+"""Each password and salt takes its third of a second once: logins with the same ones are in many tests."""
 
 
 def pytest_asyncio_loop_factories(config, item):

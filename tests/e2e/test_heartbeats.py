@@ -29,6 +29,7 @@ def gateway_with(settings):
 
 beating = gateway_with(EVERY)
 early = gateway_with(EARLY)
+patient = gateway_with({"heartbeat_s": 0.2})
 silent = gateway_with({"heartbeat_s": 0.0})
 
 
@@ -43,10 +44,10 @@ async def test_a_silent_stream_gets_comments_and_is_otherwise_unchanged(beating,
     assert answer.body.startswith(delta("a") + BEAT + BEAT)
 
 
-async def test_a_stream_that_flows_gets_none(beating, provider):
-    steps = [step for text in "abcdefgh" for step in (chunk(delta(text)), 0.02)]
+async def test_a_stream_that_flows_gets_none(patient, provider):
+    steps = [step for text in "abcdefgh" for step in (chunk(delta(text)), 0.03)]
     provider.says(STREAM_HEAD, *steps, *STREAM[2:])
-    answer = await beating.chat(stream=True)
+    answer = await patient.chat(stream=True)
     assert answer.complete
     assert BEAT not in answer.body
 
