@@ -312,7 +312,7 @@ class Gateway:
         await self.live.catch_up()
         return f"sk-{key}"
 
-    async def raw(self, data: bytes, *, timeout: float = 5.0) -> bytes:
+    async def raw(self, data: bytes, *, timeout: float = 20.0) -> bytes:
         """Send bytes, return everything until the gateway closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
@@ -336,7 +336,7 @@ class Gateway:
         return f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode("latin-1") + data
 
     async def post(
-        self, path: str, body: object, *, headers: str = "", key: str = "", timeout: float = 5.0
+        self, path: str, body: object, *, headers: str = "", key: str = "", timeout: float = 20.0
     ) -> Answered:
         """POST and return the answer."""
         return parse_answer(await self.raw(self.request(path, body, "POST", headers, key), timeout=timeout))
