@@ -132,7 +132,7 @@ def _become(wanted, files):
 
 if __name__ == "__main__":
     del sys.path[0]
-    import canalgate.proxy.cli  # noqa: F401
+    import canalgate.proxy.cli  # noqa: F401  for the processes that are forked
 
     gc.freeze()
     if asked := _wanted(socket.socket(fileno=int(sys.argv[1]))):
