@@ -17,15 +17,15 @@ console:
 
 # The pictures of docs/console.md, as the tests of the console take them.
 pictures: setup system console
-	$(BIN)/pytest -q tests/console
+	TEST_PICTURES=1 $(BIN)/pytest -q tests/console
 	mkdir -p docs/images && cd tests/console/pictures && for pair in overview-en-light-1280:overview \
 	  channels-zh-dark-1280:channels dialog-request-light:request dialog-model-light:model playground:playground; do \
 	  cp "$${pair%:*}.png" "../../../docs/images/$${pair#*:}.png"; done
 
 # The console's tests by themselves: Playwright has an event loop running in its process.
 test: setup system console
-	$(BIN)/pytest -n auto --ignore tests/console
-	$(BIN)/pytest -n auto tests/console
+	$(BIN)/pytest -n auto --dist worksteal --ignore tests/console
+	$(BIN)/pytest -n auto --dist worksteal tests/console
 
 lint: setup
 	$(BIN)/ruff check .

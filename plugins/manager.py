@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import MappingProxyType, ModuleType
-from typing import get_args
+from types import FunctionType, MappingProxyType, ModuleType
+from typing import Any, get_args
 
 import pluggy
 
@@ -63,7 +63,7 @@ class PluginManager:
         disabled: Iterable[str] = (),
         enabled: Iterable[str] = (),
     ) -> None:
-        self._pluggy = pluggy.PluginManager(hookspecs.PROJECT)
+        self._pluggy = _Registry(hookspecs.PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
         self._adapters: dict[str, Adapter] = {}
         self.adapters = MappingProxyType(self._adapters)
@@ -145,6 +145,15 @@ class PluginManager:
         if adapter.name in self._adapters:
             raise ValueError(f"adapter name {adapter.name!r} is taken")
         self._adapters[adapter.name] = adapter
+
+
+class _Registry(pluggy.PluginManager):
+    """Looks of a module only at functions: pluggy's care with every name takes most of a start's time."""
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        if isinstance(plugin, ModuleType) and not isinstance(vars(plugin).get(name), FunctionType):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
 
 
 def _itself(module: ModuleType) -> ModuleType:

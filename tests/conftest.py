@@ -1,8 +1,14 @@
 """Fixtures: a gateway with one scripted provider behind it, databases, and the recordings if at hand."""
 
 import asyncio
+import functools
+import gc
+import hashlib
 import os
+import shutil
+import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 
 import databases
 import pytest
@@ -14,12 +20,35 @@ from canalgate.proxy.store import open_store
 from canalgate.proxy.store.open import open_database
 from recordings import RECORDINGS
 
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 * 1024**3
+
+
+def _use_memory():
+    """Keep temporary folders in memory where there is room: each start of a gateway waits for the disk."""
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return
+    is_for_programs = not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
+    if is_for_programs and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)  # for the processes that tests start, too
+
+
+_use_memory()
+
+hashlib.scrypt = functools.cache(hashlib.scrypt)
+"""Each password and salt takes its third of a second once: logins with the same ones are in many tests."""
+
 
 def pytest_asyncio_loop_factories(config, item):
     """The loop the product runs on; CANALGATE_TEST_LOOP=asyncio tries the other one."""
     if os.environ.get("CANALGATE_TEST_LOOP") == "asyncio":
         return {"asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_finish():
+    """Let the collector leave alone what stays to the end: thousands of tests and the modules they need."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@
 Clients ask without a pause, streamed and not, over a provider that answers each request with a usage of its
 own. The gateway is killed at random moments and started again on the same data. In the end every answer that
 a client received whole must be in the ledger exactly once, with exactly its tokens and cost; nothing may be
-there twice; and what the account lost must be the sum of what is written there.
+there twice; and what the account lost must be the sum of what is written there. What a start takes is told
+without its imports, see forked.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import re
 import signal
@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
+import processes
 import support
 from canalgate.proxy.billing.pricing import Price
 from canalgate.proxy.config import Config, Data
@@ -31,6 +32,7 @@ from canalgate.proxy.host import make_token, opened
 from canalgate.proxy.keys.vault import new_token_key
 from canalgate.proxy.records import DEFAULT_GROUP, ENABLED, ROLES, ChannelRow, User
 from canalgate.proxy.store.requests import Filters
+from forked import Forked
 
 PROMPT_PRICE, COMPLETION_PRICE = 2_000_000, 4_000_000
 """Pico-dollars a token: one and two units of quota."""
@@ -117,14 +119,14 @@ class Kills:
             clients = [asyncio.ensure_future(self._client(number)) for number in range(self._streams)]
             for _ in range(self._kills):
                 await asyncio.sleep(self._rng.uniform(0.05, 0.6))
-                process.send_signal(signal.SIGKILL)
-                await process.wait()
+                process.kill()
+                await asyncio.to_thread(process.wait, 20)
                 self.outcome.kills += 1
                 process = await self._start()
             self._stopping = True
             await asyncio.gather(*clients)
             process.send_signal(signal.SIGTERM)
-            await process.wait()
+            await asyncio.to_thread(process.wait, 20)
         await self._compare()
         return self.outcome
 
@@ -141,26 +143,18 @@ class Kills:
             await store.add_channel(ChannelRow(0, "openai", "fake", url, "sk-x", ("m",), 1))
             await store.prices.set("m", Price("", PROMPT_PRICE, COMPLETION_PRICE))
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def _start(self) -> Forked:
         began = time.monotonic()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("CANALGATE_")}
-        environment |= {
-            "CANALGATE_SERVER__PORT": str(self._port), "CANALGATE_LOG__LEVEL": "error",
-            "CANALGATE_DATA__DIR": str(self._folder), "CANALGATE_DATA__DATABASE": self._database,
+        settings = {
+            "CANALGATE_LOG__LEVEL": "error", "CANALGATE_DATA__DIR": str(self._folder),
+            "CANALGATE_DATA__DATABASE": self._database,
         }  # fmt: skip
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "canalgate", "serve", env=environment, stdout=asyncio.subprocess.PIPE
-        )
-        assert process.stdout is not None
-        said = b""
-        while not (match := re.search(rb"listens on http://127\.0\.0\.1:(\d+)", said)):
-            line = await process.stdout.readline()
-            assert line, f"the gateway did not start: {said!r}"
-            said += line
-        self._port = int(match[1])
+        port = str(self._port)
+        serving = await asyncio.to_thread(processes.start, self._folder, "g", "--port", port, **settings)
+        self._port = serving.port
         if self.outcome.kills:
             self.outcome.slowest_start_s = max(self.outcome.slowest_start_s, time.monotonic() - began)
-        return process
+        return serving.process
 
     async def _client(self, number: int) -> None:
         """Ask again and again; note what came whole."""

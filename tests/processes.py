@@ -6,11 +6,15 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+
+from forked import Forked
 
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("CANALGATE_", "SQL_DSN"))
@@ -23,17 +27,29 @@ CHAT = {"model": "demo", "messages": [{"role": "user", "content": "hi"}]}
 
 def run(folder, *arguments, text="", **environment):
     """Run a command to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments], cwd=folder, env=ENVIRONMENT | environment, input=text, timeout=20,
-        capture_output=True, encoding="utf-8", errors="surrogateescape",
-    )  # fmt: skip
+    with ExitStack() as stack:
+        given, *said = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        given.write(text.encode())
+        given.seek(0)
+        process = Forked(arguments, folder, ENVIRONMENT | environment, (given, *said))
+        try:
+            status = process.wait(20)
+        finally:
+            process.kill()
+            process.wait()
+        return subprocess.CompletedProcess([*COMMAND, *arguments], status, *map(_written, said))
+
+
+def _written(file):
+    file.seek(0)
+    return file.read().decode(errors="surrogateescape")
 
 
 @dataclass
 class Serving:
     """A running `canalgate serve`, with what it has written."""
 
-    process: subprocess.Popen
+    process: Forked
     out: Path
     err: Path
 
@@ -72,10 +88,8 @@ def start(folder, name, *arguments, **environment):
     """Start a gateway on a free port and wait until it listens."""
     out, err = folder / f"{name}.out", folder / f"{name}.err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0", *arguments], cwd=folder, env=ENVIRONMENT | environment,
-            stdout=stdout, stderr=stderr,
-        )  # fmt: skip
+        wanted = ("serve", "--port", "0", *arguments)
+        process = Forked(wanted, folder, ENVIRONMENT | environment, (0, stdout, stderr))
     end = time.monotonic() + 15
     while "listens on" not in out.read_text() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.02)

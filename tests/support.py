@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 import orjson
 from aiohttp import web
-from canalgate.proxy.config import Config, Data, Server
+from canalgate.proxy.config import Config, Data, Routing, Server
 from canalgate.proxy.front import Front
 from canalgate.proxy.host import Opened, bind, make_token, opened, running, site_of
 from canalgate.proxy.keys.vault import new_token_key
@@ -312,7 +312,7 @@ class Gateway:
         await self.live.catch_up()
         return f"sk-{key}"
 
-    async def raw(self, data: bytes, *, timeout: float = 5.0) -> bytes:
+    async def raw(self, data: bytes, *, timeout: float = 20.0) -> bytes:
         """Send bytes, return everything until the gateway closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
@@ -336,7 +336,7 @@ class Gateway:
         return f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode("latin-1") + data
 
     async def post(
-        self, path: str, body: object, *, headers: str = "", key: str = "", timeout: float = 5.0
+        self, path: str, body: object, *, headers: str = "", key: str = "", timeout: float = 20.0
     ) -> Answered:
         """POST and return the answer."""
         return parse_answer(await self.raw(self.request(path, body, "POST", headers, key), timeout=timeout))
@@ -355,9 +355,12 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(data_dir: Path, **settings: dict[str, object]) -> AsyncIterator[Gateway]:
-    """Run a gateway. `settings` are changes by section: `server={"max_body_bytes": 10}`."""
+    """Run a gateway. `settings` are changes by section: `server={"max_body_bytes": 10}`.
+
+    It asks again without the pauses that providers should have: each failure of a lone channel has two.
+    """
     server = Server(port=0, grace_s=2.0, notice_s=0.0, fast_lane=fast_lane)
-    config = Config(server=server, data=Data(dir=str(data_dir)))
+    config = Config(server=server, data=Data(dir=str(data_dir)), routing=Routing(retry_pause_s=0.01))
     for section, values in settings.items():
         changed = msgspec.structs.replace(getattr(config, section), **values)
         config = msgspec.structs.replace(config, **{section: changed})

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import sys
 
+import processes
 import pytest
 from canalgate.proxy.config import Config, Data
 from canalgate.proxy.host import opened
@@ -24,15 +24,8 @@ async def listed(folder, url, *flags, **fields):
     given = {"type": "openai", "key": "sk-upstream-secret", "models": ("mine", "a"), **fields}
     async with opened(Config(data=Data(dir=str(folder / "data")))) as parts:
         row = await parts.store.add_channel(ChannelRow(0, name="c", base_url=url, created_at=1, **given))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "canalgate", "channel", "models", str(row.id), *flags),
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(20):
-        out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+    done = await asyncio.to_thread(processes.run, folder, "channel", "models", str(row.id), *flags)
+    return done.returncode, done.stdout, done.stderr
 
 
 async def test_the_providers_models_are_listed_with_the_names_they_have_here(tmp_path, provider):

@@ -4,18 +4,16 @@ import asyncio
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 
+import processes
 import pytest
 from canalgate.proxy.cli import main
 from canalgate.proxy.keys.vault import open_vault
 from canalgate.proxy.store import open_store
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("CANALGATE_")}
 CHAT = {"model": "demo", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -366,15 +364,9 @@ def test_what_is_false_is_printed_and_fails(run, done, tmp_path, statement, line
 
 
 def test_a_running_gateway_follows_and_its_ledger_is_true(done, rows, tmp_path):
-    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "canalgate", "serve", "--port", "0"], stdout=out, stderr=err,
-            cwd=tmp_path, env=ENVIRONMENT | {"CANALGATE_DATA__DIR": str(tmp_path)},
-        )  # fmt: skip
+    server = processes.start(tmp_path, "gateway", CANALGATE_DATA__DIR=str(tmp_path))
     try:
-        port = wait_for(
-            lambda: re.search(r"listens on http://127\.0\.0\.1:(\d+)", (tmp_path / "out").read_text())
-        )[1]
+        port = server.port
         key = done(
             "user create a --quota 2usd", "token create x --user a", "price set demo --call 1"
         ).split()[0]
@@ -389,8 +381,8 @@ def test_a_running_gateway_follows_and_its_ledger_is_true(done, rows, tmp_path):
         done("user topup a 5usd", "limit set user:2 --rpm 1")
         assert [chat(port, key), chat(port, key)][-1] == 429
     finally:
-        server.kill()
-        server.wait()
+        server.process.kill()
+        server.process.wait()
 
 
 def chat(port, key):

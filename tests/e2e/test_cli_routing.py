@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import sys
 
+import processes
 import pytest
 import support
 from canalgate.proxy.config import Config, Data
@@ -21,15 +21,8 @@ def lane():
 
 
 async def run(folder, *arguments):
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "canalgate", *arguments),
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(30):
-        out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+    done = await asyncio.to_thread(processes.run, folder, *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 async def channels(folder, *rows):

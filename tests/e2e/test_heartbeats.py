@@ -29,6 +29,7 @@ def gateway_with(settings):
 
 beating = gateway_with(EVERY)
 early = gateway_with(EARLY)
+patient = gateway_with({"heartbeat_s": 0.2})
 silent = gateway_with({"heartbeat_s": 0.0})
 
 
@@ -43,10 +44,10 @@ async def test_a_silent_stream_gets_comments_and_is_otherwise_unchanged(beating,
     assert answer.body.startswith(delta("a") + BEAT + BEAT)
 
 
-async def test_a_stream_that_flows_gets_none(beating, provider):
-    steps = [step for text in "abcdefgh" for step in (chunk(delta(text)), 0.02)]
+async def test_a_stream_that_flows_gets_none(patient, provider):
+    steps = [step for text in "abcdefgh" for step in (chunk(delta(text)), 0.03)]
     provider.says(STREAM_HEAD, *steps, *STREAM[2:])
-    answer = await beating.chat(stream=True)
+    answer = await patient.chat(stream=True)
     assert answer.complete
     assert BEAT not in answer.body
 
@@ -208,12 +209,12 @@ async def test_a_client_of_http_1_0_gets_them_without_chunks(early, provider):
     assert (body[: len(BEAT)], without(body)) == (BEAT, EVENTS)
 
 
-async def test_a_client_that_takes_nothing_gets_none(beating, provider):
+async def test_a_client_that_takes_nothing_gets_none(patient, provider):
     """What waits for it is exactly the stream."""
     big = chunk(delta("x" * 60_000))
     provider.says(STREAM_HEAD, *[big] * 400, SILENCE, *STREAM[2:])
-    reader, writer = await asyncio.open_connection("127.0.0.1", beating.port, limit=4096)
-    writer.write(beating.request("/v1/chat/completions", BODY))
+    reader, writer = await asyncio.open_connection("127.0.0.1", patient.port, limit=4096)
+    writer.write(patient.request("/v1/chat/completions", BODY))
     await reader.readuntil(b"\r\n\r\n")
     await asyncio.sleep(SILENCE)
     async with asyncio.timeout(5):

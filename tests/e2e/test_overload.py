@@ -1,6 +1,7 @@
 """More than can be done: the gateway does what it can, says so to the rest at once, and loses nothing."""
 
 import asyncio
+import itertools
 
 import pytest
 import support
@@ -121,13 +122,20 @@ async def test_requests_wait_for_a_channel_that_is_at_its_limit(tmp_path, provid
 
 
 async def test_five_times_what_a_channel_can_do_leaves_it_doing_all_it_can(tmp_path, provider):
-    """Forty clients on a channel for eight: it is never asked for more, never idle, and all are told."""
+    """Forty clients on a channel for eight: it is never asked for more, never idle, and all are told.
+
+    The provider holds its answers until the sixteen for whom there is no place have been refused.
+    """
     running, seen = 0, []
+    busy, answering = asyncio.Event(), asyncio.Event()
 
     def script(asked):
         nonlocal running
         running += 1
         seen.append(running)
+        if running == 8:
+            busy.set()
+        yield answering
         yield 0.02
         running -= 1
         yield GOOD
@@ -142,7 +150,13 @@ async def test_five_times_what_a_channel_can_do_leaves_it_doing_all_it_can(tmp_p
             answers = [await gateway.chat() for _ in range(5)]
             return [answer.status if answer.status == 200 else answer.error["code"] for answer in answers]
 
-        told = [one for answers in await asyncio.gather(*(client() for _ in range(40))) for one in answers]
+        clients = [asyncio.ensure_future(client()) for _ in range(40)]
+        for refused in itertools.islice(asyncio.as_completed(clients), 16):
+            assert await refused == ["overloaded"] * 5
+        await busy.wait()
+        await until_running(gateway, 24, 16)
+        answering.set()
+        told = [one for answers in await asyncio.gather(*clients) for one in answers]
         assert {200, "overloaded"} <= set(told) <= {200, "overloaded", "rate_limit_exceeded"}
         assert len(seen) == told.count(200)
         assert max(seen) == 8
