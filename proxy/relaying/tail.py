@@ -14,7 +14,7 @@ MOST_BYTES = 8192
 """Kept behind a usage key; a usage object with what follows it is smaller."""
 
 LEAST_BYTES = 512
-LOOK_BYTES = 3072
+LOOK_BYTES = 4096
 _FRAME_BYTES = 7
 """What an event's frame adds to it, at most."""
 
@@ -23,7 +23,7 @@ _DONES = (b"\ndata: [DONE]", b"\ndata:[DONE]", b"\rdata: [DONE]", b"\rdata:[DONE
 
 
 class Watcher(Protocol):
-    """What sees a stream pass by, in pieces of about two kilobytes."""
+    """What sees a stream pass by, in pieces of some kilobytes."""
 
     def add(self, data: bytes) -> None:
         """Take what comes next; it may begin and end inside an event."""
