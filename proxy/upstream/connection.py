@@ -17,7 +17,7 @@ import httptools
 
 from ...plugins import ErrorKind, UpstreamError, UpstreamResponse
 from ..records import NO_TIMES
-from ..wire.frames import CRLF, frame_at
+from ..wire.frames import CRLF, PREFIX, frame_at, known_frames
 from ..wire.headers import field_name
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -209,15 +209,18 @@ class Connection(asyncio.Protocol):
 
     def _pass_chunks(self, receiver: Receiver, data: bytes) -> bytes:
         """Hand over the whole chunks that a read begins with, and return what follows them."""
-        start, size = frame_at(data)
+        start, size = known_frames.get(data[:PREFIX]) or frame_at(data)
         if size == len(data) and data.endswith(CRLF):
             receiver.on_chunks(data, data[start:-2])
             return b""
         bodies, at = [], 0
-        while size and data[at + size - 2 : at + size] == CRLF:
-            bodies.append(data[at + start : at + size - 2])
-            at += size
-            start, size = frame_at(data, at)
+        while True:
+            start, size = known_frames.get(data[at : at + PREFIX]) or frame_at(data, at)
+            end = at + size
+            if not size or data[end - 2 : end] != CRLF:
+                break
+            bodies.append(data[at + start : end - 2])
+            at = end
         if bodies:
             receiver.on_chunks(data[:at], b"".join(bodies))
         return data[at:]

@@ -14,12 +14,12 @@ _LONGEST_EVENT = 4096
 """Events whose chunk is as long or longer are not looked for by their length."""
 
 _EVENT_END = b"}\n\n" + CRLF
-_PREFIX = 5
+PREFIX = 5
 _LONGEST_LINE = 8
 _MOST_FRAMES = 10_000
 _size_line = re.compile(rb"([0-9A-Fa-f]{1,6})\r\n").match
-_frames: dict[bytes, tuple[int, int]] = {}
-"""By the first bytes of a chunk: where its data begins, and how long it is as a whole."""
+known_frames: dict[bytes, tuple[int, int]] = {}
+"""By the first PREFIX bytes of a chunk what `frame_at` says of it, as far as it was asked."""
 
 _NO_FRAME = (0, 0)
 
@@ -60,16 +60,13 @@ def frame_at(data: bytes, at: int = 0) -> tuple[int, int]:
     Both count from `at`. Zeros for anything but a plain size. Lines of up to three digits are remembered by
     a prefix that has all of them.
     """
-    return _frames.get(data[at : at + _PREFIX]) or _read_frame(data[at : at + _LONGEST_LINE])
-
-
-def _read_frame(line: bytes) -> tuple[int, int]:
+    line = data[at : at + _LONGEST_LINE]
     match = _size_line(line)
     if match is None or not (size := int(match[1], 16)):
         return _NO_FRAME
     frame = match.end(), match.end() + size + len(CRLF)
-    if match.end() <= _PREFIX:
-        if len(_frames) >= _MOST_FRAMES:
-            _frames.clear()
-        _frames[line[:_PREFIX]] = frame
+    if match.end() <= PREFIX:
+        if len(known_frames) >= _MOST_FRAMES:
+            known_frames.clear()
+        known_frames[line[:PREFIX]] = frame
     return frame
