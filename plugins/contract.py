@@ -223,6 +223,9 @@ class StreamTranslator(ABC):
     needs_body: ClassVar[bool] = True
     """Whether the request's body is looked at after the stream has begun. Bodies are large and streams are
     long: where nobody needs it, it is let go as soon as the request cannot be sent again."""
+    key: ClassVar[bytes] = b""
+    """Bytes that whole events must have to be fed: those without go to the client as they came, for far less.
+    Empty where all have to be fed. Once the client has something; pieces of events are always fed."""
 
     @abstractmethod
     def feed(self, data: bytes) -> bytes:

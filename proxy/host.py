@@ -241,13 +241,16 @@ def bind(config: Config) -> socket.socket:
 def _tune_memory() -> None:
     """Make the collector and the allocator fit a process that relays: little garbage, some large bodies.
 
-    What is there at start is never looked at again, and cycles are rare, so the collector comes seldom. A
-    body of megabytes is not fetched from the kernel and given back each time (glibc only).
+    What is there at start is never looked at again, and cycles are rare, so the collector comes seldom. What
+    the start alone needed is given back to the kernel, and a body of megabytes is not each time (glibc only).
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    mallopt, trim = getattr(libc, "mallopt", None), getattr(libc, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 64 * 1024 * 1024)
         mallopt(_M_TRIM_THRESHOLD, 256 * 1024 * 1024)

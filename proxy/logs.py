@@ -12,8 +12,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from pythonjsonlogger.orjson import OrjsonFormatter
-
 from .config import Log
 
 _MAX_QUEUED = 10_000
@@ -39,11 +37,7 @@ class Lines(ABC):
 def logging_to_stderr(settings: Log) -> Iterator[None]:
     """Write log lines from a thread of their own; what is still queued is written before leaving."""
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        _Json("%(asctime)s%(levelname)s%(name)s%(message)s", rename_fields=_JSON_NAMES)
-        if settings.format == "json"
-        else _Human(_HUMAN)
-    )
+    handler.setFormatter(_json() if settings.format == "json" else _Human(_HUMAN))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MAX_QUEUED)
     front = _DroppingHandler(lines)
     listener = logging.handlers.QueueListener(lines, handler)
@@ -66,9 +60,15 @@ class _Human(logging.Formatter):
         return str(record.msg) if isinstance(record.msg, Lines) else super().format(record)
 
 
-class _Json(OrjsonFormatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(record.msg.json()) if isinstance(record.msg, Lines) else super().format(record)
+def _json() -> logging.Formatter:
+    """Return the formatter of JSON lines, whose library is loaded only where they are asked for."""
+    from pythonjsonlogger.orjson import OrjsonFormatter
+
+    class Json(OrjsonFormatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return "\n".join(record.msg.json()) if isinstance(record.msg, Lines) else super().format(record)
+
+    return Json("%(asctime)s%(levelname)s%(name)s%(message)s", rename_fields=_JSON_NAMES)
 
 
 class _DroppingHandler(logging.handlers.QueueHandler):

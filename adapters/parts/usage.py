@@ -284,6 +284,7 @@ class UsageFilter(StreamTranslator):
     """
 
     needs_body = False
+    key = b'"usage"'
 
     def __init__(self) -> None:
         self._line = b""
@@ -291,7 +292,7 @@ class UsageFilter(StreamTranslator):
 
     def feed(self, data: bytes) -> bytes:
         if not self._line and not self._skip_blank and data.endswith(b"\n"):
-            at = data.find(b'"usage"')
+            at = data.find(self.key)
             if at < 0 or not _USAGE_KEY.search(data, at):
                 return data
         data = self._line + data

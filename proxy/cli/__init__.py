@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from ... import __version__
@@ -14,30 +15,6 @@ from ..config import Config, load
 from ..errors import ConfigError
 from ..host import load_plugins
 from ..store import DatabaseError, StoreError
-from . import (
-    backup,
-    blueprint,
-    channel,
-    check,
-    code,
-    completion,
-    conformance,
-    doctor,
-    group,
-    ledger,
-    limit,
-    log,
-    model,
-    moving,
-    plugins,
-    price,
-    route,
-    secret,
-    serve,
-    token,
-    usage,
-    user,
-)
 from .overview import overview
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -47,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     # A command says in a line what is wrong; only `serve` has a log, and sets it up itself.
     logging.getLogger("canalgate").addHandler(logging.NullHandler())
-    parser, commands = _parser()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    parser, commands = _parser(_command_in(given)[0])
     if any("\ud800" <= sign <= "\udfff" for text in given for sign in text):
         parser.error("the arguments are not valid UTF-8")
     try:
@@ -79,14 +56,21 @@ class _Parser(argparse.ArgumentParser):
 
 def _add_plugin_commands(given: list[str], commands: argparse._SubParsersAction[_Parser]) -> None:
     """Load the plugins for their commands, where what is asked for is none of ours."""
+    command, config = _command_in(given)
+    if command and command not in commands.choices:
+        load_plugins(load(config)).hooks.register_commands(commands)
+
+
+def _command_in(given: list[str]) -> tuple[str, Path | None]:
+    """Return the command that is asked for, empty if there is none, and the configuration before it."""
     first = argparse.ArgumentParser(add_help=False)
     first.add_argument("--config", type=Path)
     options, rest = first.parse_known_args(given)
-    if rest and not rest[0].startswith("-") and rest[0] not in commands.choices:
-        load_plugins(load(options.config)).hooks.register_commands(commands)
+    return rest[0] if rest and not rest[0].startswith("-") else "", options.config
 
 
-def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
+def _parser(command: str = "") -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
+    """Return a parser for all commands, or for a single one that is to be run."""
     parser = _Parser(prog="canalgate")
     parser.add_argument("--version", action="version", version=f"canalgate {__version__}")
     parser.add_argument(
@@ -94,12 +78,45 @@ def _parser() -> tuple[_Parser, argparse._SubParsersAction[_Parser]]:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     parser.set_defaults(parser=parser, root=parser, needs_config=True, overview_of=commands)
-    for module in (
-        serve, check, doctor, backup, channel, model, route, token, user, group, price, limit, code, log,
-        usage, ledger, moving, blueprint, secret, plugins, conformance, completion,
-    ):  # fmt: skip
+    for module in _modules(command):
         module.add_commands(commands)
     return parser, commands
+
+
+def _modules(command: str) -> tuple[ModuleType, ...]:
+    """Return the modules of commands. A gateway needs one of them, and would keep the others for ever."""
+    from . import serve
+
+    if command == "serve":
+        return (serve,)
+    from . import (
+        backup,
+        blueprint,
+        channel,
+        check,
+        code,
+        completion,
+        conformance,
+        doctor,
+        group,
+        ledger,
+        limit,
+        log,
+        model,
+        moving,
+        plugins,
+        price,
+        route,
+        secret,
+        token,
+        usage,
+        user,
+    )
+
+    return (
+        serve, check, doctor, backup, channel, model, route, token, user, group, price, limit, code, log,
+        usage, ledger, moving, blueprint, secret, plugins, conformance, completion,
+    )  # fmt: skip
 
 
 __all__ = ["main"]

@@ -10,7 +10,7 @@ from ...plugins import Adapter
 from ..records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelRow, Times
 from ..routing.snapshot import bound
 from ..store import Store
-from ..upstream.pool import check_proxy
+from ..upstream.proxied import check_proxy
 from .edits import edited
 from .refused import Refused
 from .words import checked_name, checked_names

@@ -61,6 +61,10 @@ class StreamMeter(ABC):
         self._hold(rest)
         self._take(lines)
 
+    def add_events(self, lines: bytes, events: int) -> None:
+        """Take whole lines, nearly always so many events; sizes of chunks may stand between them."""
+        self.add(lines)
+
     def completion(self, count: Count) -> int:
         """Return how many tokens the stream has brought. Slow: `count` may be a tokenizer."""
         if self._held and not self._skips:
@@ -90,18 +94,17 @@ class StreamMeter(ABC):
 
 
 class EventCount(StreamMeter):
-    """Counts events and does not keep them. `size` is the stream's length in bytes.
+    """Counts events and does not keep them.
 
     The first events are parsed, to see how their text begins and how much they hold: where that is clearly
     more than one token each (Gemini's hold dozens), the count is raised by as much. The others are counted
     by their keys.
     """
 
-    __slots__ = ("_key", "_left", "_sample", "_sampled_events", "size")
+    __slots__ = ("_key", "_left", "_sample", "_sampled_events")
 
     def __init__(self) -> None:
         super().__init__()
-        self.size = 0
         self._left = _PARSED
         self._key = _KEYS[0]
         self._sample = ""
@@ -117,8 +120,15 @@ class EventCount(StreamMeter):
         self._held = data[end:]
         self._take(lines)
 
+    def add_events(self, lines: bytes, events: int) -> None:
+        """Take whole lines; quicker where each event has text, and has it where the first ones had it."""
+        key, empty = self._key
+        if self._left or self._held or self._skips or lines.count(key) - lines.count(empty) != events:
+            self.add(lines)
+        else:
+            self.events += events
+
     def _take(self, lines: bytes) -> None:
-        self.size += len(lines)
         if self._left:
             lines = self._look_closely(lines)
         events = lines.count(b"data:")

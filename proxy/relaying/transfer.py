@@ -41,7 +41,8 @@ from ..wire.headers import to_client
 from .chain import Chain
 from .events import error_event, first_event
 from .packed import CODINGS, Unpacker, unpacked
-from .tail import Tail
+from .passing import Passing, passing
+from .tail import Tail, Watcher
 from .whole import begins_as_json, is_cut_event, is_cut_json
 
 log = logging.getLogger(__name__)
@@ -75,14 +76,11 @@ class Source(Protocol):
         """Send nothing more."""
 
 
-class Meter(Protocol):
-    """What sees a stream pass by, in pieces of about two kilobytes."""
+class Meter(Watcher, Protocol):
+    """What sees a stream pass by."""
 
     needs_body: ClassVar[bool]
     """Whether the request's body is looked at when the stream has ended."""
-
-    def add(self, data: bytes) -> None:
-        """Take what comes next; it may begin and end inside an event."""
 
 
 class Transfer:
@@ -97,7 +95,7 @@ class Transfer:
         "_adapter", "_answer", "_continues", "_dropped", "_ended", "_failed", "_filters", "_hooks",
         "_is_stream", "_last", "_limit", "_max_reply_bytes", "_on_done", "_parts", "_response", "_settle",
         "_settled", "_size", "_source", "_tail", "_take", "_translator", "_unpacker", "_unsent", "call",
-        "claim", "cut", "first_byte_at", "meter", "reply", "rescue", "usage",
+        "claim", "cut", "first_byte_at", "meter", "passing", "reply", "rescue", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -139,6 +137,8 @@ class Transfer:
         self.first_byte_at: float | None = None
         self.claim: Callable[[], None] | None = None
         """Called before anything of the answer is sent, where another attempt may be about to do the same."""
+        self.passing: Passing | None = None
+        """Takes events in their frames, while nothing is to be done to them."""
         self.meter = meter
         """Sees a stream as it passes by."""
         self.reply = b""
@@ -379,7 +379,7 @@ class Transfer:
         fields = self._fields()
         length = self._response.headers.get("content-length")
         if self._is_stream:
-            self._tail = Tail(self.meter.add)
+            self._tail = Tail(self.meter)
             needed = self.meter.needs_body or (self._translator is not None and self._translator.needs_body)
             if self.call.body is not None and not needed and self.rescue is None:
                 self.call.body.release()
@@ -388,6 +388,8 @@ class Transfer:
         self._answer.start(self._response.status, fields, int(length) if length else None)
         self._unsent = int(length) if length else 0
         self._take = Transfer._pass_sized if length else Transfer._pass
+        if self._tail is not None and self._answer.chunked and self._unpacker is None:
+            self.passing = passing(self._answer, self._tail, self._translator)
 
     def _fields(self) -> list[tuple[str, str]]:
         """The header fields of a 2xx answer."""
@@ -443,6 +445,7 @@ class Transfer:
             self._last.append(step)
         else:
             self._last = [step]
+            self.passing = None
             if self._tail is not None and self._is_plain():
                 self._read_usage(self._tail)
                 if self.usage is None or not self.usage.completion_tokens:

@@ -8,8 +8,8 @@ HTTP says so.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
+from collections.abc import Callable
 from math import inf
 from typing import NamedTuple, Protocol, cast
 
@@ -17,18 +17,13 @@ import httptools
 
 from ...plugins import ErrorKind, UpstreamError, UpstreamResponse
 from ..records import NO_TIMES
+from ..wire.frames import CRLF, PREFIX, frame_at, known_frames
 from ..wire.headers import field_name
 
 MAX_HEAD_BYTES = 64 * 1024
-_CRLF = b"\r\n"
-_PREFIX = 5
-_LONGEST_LINE = 8
-_MOST_FRAMES = 10_000
-_size_line = re.compile(rb"([0-9A-Fa-f]{1,6})\r\n").match
-_frames: dict[bytes, tuple[int, int]] = {}
-"""By the first bytes of a chunk: where its data begins, and how long it is as a whole."""
+_LINE_END = b"\n" + CRLF
+"""How a read ends that ends with a chunk, and that chunk with a line."""
 
-_NO_FRAME = (0, 0)
 _LENGTH = frozenset({"content-length", "transfer-encoding"})
 
 
@@ -41,8 +36,17 @@ class Origin(NamedTuple):
     proxy: str = ""
 
 
+Passing = Callable[[bytes], bool]
+"""Asked with a read that begins where a chunk and a line do: whether it takes it. It takes only whole chunks
+that end where an event does. What it does not take comes by `on_chunks` and `on_body`."""
+
+
 class Receiver(Protocol):
     """Who gets an answer. Called from the transport's callback: no method may wait or raise."""
+
+    @property
+    def passing(self) -> Passing | None:
+        """Who may take what comes next in the frame it has; None for nobody."""
 
     def on_head(self, response: UpstreamResponse) -> None:
         """The status and header fields are known."""
@@ -72,7 +76,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_at_boundary", "_bare_bytes", "_complete", "_drained", "_fields", "_has_length", "_head_done",
-        "_head_told", "_parser", "_pieces", "_receiver", "_status", "_transport", "_write_paused",
+        "_head_told", "_parser", "_pass_on", "_pieces", "_receiver", "_status", "_transport", "_write_paused",
         "active_at", "began_at", "deadline", "got_body", "got_bytes", "heard", "is_ending", "origin",
         "paused", "reusable", "times", "used",
     )  # fmt: skip
@@ -81,6 +85,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._receiver: Receiver | None = None
+        self._pass_on: Passing | None = None
         self._drained: asyncio.Future[None] | None = None
         self._write_paused = False
         self._reset()
@@ -162,7 +167,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Give the exchange up and close at once. The receiver hears nothing more."""
-        self._receiver = None
+        self._receiver = self._pass_on = None
         self.reusable = False
         if self._transport is not None:
             self._transport.abort()
@@ -180,30 +185,39 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # create_connection makes no other kind
 
     def data_received(self, data: bytes) -> None:
-        receiver = self._receiver
-        if receiver is None:
-            self.abort()  # bytes nobody asked for: whatever they are, they must not answer the next request
+        pass_on = self._pass_on
+        if pass_on is not None and pass_on(data):
+            self.heard = True
             return
-        self.heard = True
-        if self._at_boundary:
-            # Nearly always a provider's event is one chunk in one read, and needs no parser to be seen as
-            # one. llhttp stays where it was: before the next chunk.
-            start, size = _frames.get(data[:_PREFIX]) or _frame(data)
-            if size == len(data) and data[-2:] == _CRLF:
-                receiver.on_chunks(data, data[start:-2])
-                return
-            if size and size < len(data):
-                data = self._pass_chunks(receiver, data)
-        if data and self._receiver is receiver:
-            self._parse(receiver, data)
+        if self._receiver is None:
+            self.abort()  # bytes nobody asked for: whatever they are, they must not answer the next request
+        else:
+            self.heard = True
+            self._take(self._receiver, data)
+
+    def _take(self, receiver: Receiver, data: bytes) -> None:
+        """Hand a read over by its pieces, and see who may take the next one as it is.
+
+        llhttp stays before a chunk that it need not see.
+        """
+        rest = self._pass_chunks(receiver, data) if self._at_boundary else data
+        if rest and self._receiver is receiver:
+            self._parse(receiver, rest)
+        if self._receiver is receiver:
+            passing = receiver.passing if self._at_boundary else None
+            self._pass_on = passing if passing is not None and data.endswith(_LINE_END) else None
 
     def _pass_chunks(self, receiver: Receiver, data: bytes) -> bytes:
         """Hand over the whole chunks that a read begins with, and return what follows them."""
+        start, size = known_frames.get(data[:PREFIX]) or frame_at(data)
+        if size == len(data) and data.endswith(CRLF):
+            receiver.on_chunks(data, data[start:-2])
+            return b""
         bodies, at = [], 0
         while True:
-            start, size = _frames.get(data[at : at + _PREFIX]) or _frame(data[at : at + _LONGEST_LINE])
+            start, size = known_frames.get(data[at : at + PREFIX]) or frame_at(data, at)
             end = at + size
-            if not size or data[end - 2 : end] != _CRLF:
+            if not size or data[end - 2 : end] != CRLF:
                 break
             bodies.append(data[at + start : end - 2])
             at = end
@@ -230,7 +244,7 @@ class Connection(asyncio.Protocol):
         elif self._bare_bytes > MAX_HEAD_BYTES and not self._complete:
             self.fail(UpstreamError(ErrorKind.FAULT, "the provider's head or trailer is too long"))
             return
-        self._at_boundary = self._at_boundary and data.endswith(b"\r\n")
+        self._at_boundary = self._at_boundary and data.endswith(CRLF)
         self._deliver(receiver)
         if self._complete and self._receiver is receiver:
             self._end(receiver, framed=True)
@@ -243,7 +257,7 @@ class Connection(asyncio.Protocol):
         self.reusable = False
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
-        receiver = self._receiver
+        receiver, self._pass_on = self._receiver, None
         if receiver is None:
             return
         if self._head_done and not self._has_length and exc is None:
@@ -320,26 +334,9 @@ class Connection(asyncio.Protocol):
             receiver.on_body(data)
 
     def _end(self, receiver: Receiver, *, framed: bool) -> None:
-        self._receiver = None
+        self._receiver = self._pass_on = None
         if not self.reusable and self._transport is not None:
             self._transport.close()
         self.used = True
         self.active_at = time.monotonic()
         receiver.on_end(framed)
-
-
-def _frame(data: bytes) -> tuple[int, int]:
-    """Return where the data of a chunk begins and how long the chunk is, from its first line.
-
-    Zeros for anything but a plain size, which llhttp may judge. Lines of up to three digits are remembered
-    by a prefix that has all of them.
-    """
-    match = _size_line(data)
-    if match is None or not (size := int(match[1], 16)):
-        return _NO_FRAME
-    frame = match.end(), match.end() + size + len(_CRLF)
-    if match.end() <= _PREFIX:
-        if len(_frames) >= _MOST_FRAMES:
-            _frames.clear()
-        _frames[data[:_PREFIX]] = frame
-    return frame

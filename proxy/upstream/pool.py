@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-import python_socks
-from python_socks.async_.asyncio import Proxy
-
 from ...plugins import ErrorKind, UpstreamError, UpstreamRequest
 from ..config import Upstream as Settings
 from ..records import NO_TIMES, Times
@@ -137,7 +134,7 @@ class Upstream:
             raise UpstreamError(
                 ErrorKind.FAULT, "connecting to the provider took too long", status=504
             ) from exc
-        except (OSError, UnicodeError, python_socks.ProxyError) as exc:
+        except (OSError, UnicodeError) as exc:
             reason = f"no connection to the provider: {type(exc).__name__}: {exc}"
             raise UpstreamError(ErrorKind.FAULT, reason) from exc
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -209,32 +206,26 @@ async def _reached(
     origin: Origin, policy: Policy, tls: ssl.SSLContext | None
 ) -> tuple[asyncio.Transport, Connection]:
     """Connect to the first address of the origin, or of the proxy before it, that takes a connection."""
-    host, port = origin.host, origin.port
+    host, port, proxy = origin.host, origin.port, None
     if origin.proxy:
-        kind, host, port, user, password = python_socks.parse_proxy_url(origin.proxy)
+        from . import proxied
+
+        proxy = proxied.address_of(origin.proxy)
+        host, port = proxy.host, proxy.port
     loop = asyncio.get_running_loop()
     name = origin.host if tls else None
     problem: OSError | None = None
     for address in await reachable(host, port, policy):
         try:
-            if not origin.proxy:
+            if proxy is None:
                 return await loop.create_connection(Connection, address, port, ssl=tls, server_hostname=name)
-            proxy = Proxy(kind, address, port, user, password)
-            sock = await proxy.connect(origin.host, origin.port)
+            sock = await proxied.through(proxy, address, origin.host, origin.port)
             return await loop.create_connection(Connection, sock=sock, ssl=tls, server_hostname=name)
         except ssl.SSLError:
             raise  # it is there, and is not who it should be
         except OSError as exc:
             problem = exc
     raise problem or OSError("the name has no address")
-
-
-def check_proxy(url: str) -> None:
-    """Raise ValueError if this is no address of an HTTP or SOCKS proxy."""
-    try:
-        Proxy.from_url(url)
-    except (ValueError, KeyError) as exc:
-        raise ValueError("proxy: expected http://host:port or socks5://host:port") from exc
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:

@@ -37,6 +37,8 @@ async def ask(
 class _Collected:
     """A receiver that collects."""
 
+    passing = None
+
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self.done: asyncio.Future[UpstreamResponse] = asyncio.get_running_loop().create_future()

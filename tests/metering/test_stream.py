@@ -127,10 +127,31 @@ def test_a_line_without_end_is_not_held(meter_type):
     assert meter.events == 2
 
 
-def test_nothing_is_counted_while_a_stream_passes():
+@pytest.mark.parametrize("meter_type", METERS)
+@pytest.mark.parametrize(
+    "some",
+    [
+        [delta(content="one")] * 40,
+        [delta(content="")] * 40,
+        [delta(content="one")] * 20 + [delta(reasoning_content="two")] * 20,
+        [delta(content="one"), delta(role="assistant")] * 20,
+    ],
+)
+def test_events_are_counted_alike_in_frames_and_without(meter_type, some):
+    plain, framed = meter_type(), meter_type()
+    for one in some:
+        line = event(one)
+        plain.add(line)
+        framed.add_events(b"%x\r\n%b\r\n" % (len(line), line), 1)
+    assert framed.events == plain.events
+    assert framed.completion(tokens) == plain.completion(tokens)
+
+
+def test_more_events_than_were_announced_are_counted():
     meter = EventCount()
-    meter.add(stream("content", 100))
-    assert meter.size == len(stream("content", 100))
+    for _ in range(30):
+        meter.add_events(event(delta(content="one")) * 2, 1)
+    assert meter.events == 60
 
 
 @pytest.mark.parametrize("per_event", [4, 20])
