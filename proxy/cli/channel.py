@@ -54,7 +54,7 @@ def add_commands(commands: Commands) -> None:
     listing.set_defaults(run=on_installation(_list))
 
     edit = verbs.add_parser("edit", help="change what is given, leave the rest")
-    edit.add_argument("id", type=row_id)
+    edit.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
     edit.add_argument("--name", help="what people call it")
     edit.add_argument("--type", help="adapter")
     _add_fields(edit)
@@ -62,11 +62,16 @@ def add_commands(commands: Commands) -> None:
 
     for verb, status in (("enable", ENABLED), ("disable", DISABLED)):
         change = verbs.add_parser(verb, help=f"{verb} a channel")
-        change.add_argument("id", type=row_id)
+        change.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
         change.set_defaults(run=on_installation(_set_status), status=status)
 
     test = verbs.add_parser("test", help="send a small real request through a channel, or through all")
-    test.add_argument("id", type=_id_or_all, metavar="ID|all")
+    test.add_argument(
+        "id",
+        type=_id_or_all,
+        metavar="ID|all",
+        help="its number, as `canalgate channel list` shows it, or all",
+    )
     test.add_argument("--model", help="model to ask (default: the channel's first)")
     test.add_argument(
         "--endpoint", choices=sorted(ENDPOINTS), help="what to ask (default: by the model's name)"
@@ -75,13 +80,13 @@ def add_commands(commands: Commands) -> None:
     test.set_defaults(run=lambda config, options: asyncio.run(_test(config, options)))
 
     models = verbs.add_parser("models", help="list the models that a channel's provider has")
-    models.add_argument("id", type=row_id)
+    models.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
     models.add_argument("--sync", action="store_true", help="offer what the provider lists, and no more")
     add_json_option(models)
     models.set_defaults(run=lambda config, options: asyncio.run(_models(config, options)))
 
     remove = verbs.add_parser("remove", help="delete a channel")
-    remove.add_argument("id", type=row_id)
+    remove.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
     remove.set_defaults(run=on_installation(_remove))
 
 

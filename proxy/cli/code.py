@@ -33,12 +33,12 @@ def add_commands(commands: Commands) -> None:
     listing.set_defaults(run=on_installation(_list))
 
     disable = verbs.add_parser("disable", help="let a code be worth nothing")
-    disable.add_argument("id", type=row_id)
+    disable.add_argument("id", type=row_id, help="its number, as `canalgate code list` shows it")
     disable.set_defaults(run=on_installation(_disable))
 
     redeem = verbs.add_parser("redeem", help="add a code's worth to a user's balance")
-    redeem.add_argument("code")
-    redeem.add_argument("--user", required=True, metavar="NAME")
+    redeem.add_argument("code", help="as `canalgate code create` has shown it")
+    redeem.add_argument("--user", required=True, metavar="NAME", help="whose balance it goes to")
     add_idempotency_option(redeem)
     redeem.set_defaults(run=on_installation(_redeem))
 

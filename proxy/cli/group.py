@@ -23,7 +23,7 @@ def add_commands(commands: Commands) -> None:
     listing.set_defaults(run=on_installation(_list))
 
     change = verbs.add_parser("set", help="set a group's ratio")
-    change.add_argument("name")
+    change.add_argument("name", help="the group, which need not have users yet")
     change.add_argument("--ratio", type=ratio, required=True, metavar="0.8", help="multiplies what it pays")
     change.set_defaults(run=on_installation(_set))
 

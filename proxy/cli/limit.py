@@ -43,7 +43,7 @@ def add_commands(commands: Commands) -> None:
     change.set_defaults(run=on_installation(_set))
 
     unset = verbs.add_parser("unset", help="take a subject's limit away")
-    unset.add_argument("subject", metavar="SUBJECT")
+    unset.add_argument("subject", metavar="SUBJECT", help=SUBJECTS)
     unset.set_defaults(run=on_installation(_unset))
 
 

@@ -28,10 +28,10 @@ def add_commands(commands: Commands) -> None:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     listing = verbs.add_parser("list", help="list requests, newest first")
-    listing.add_argument("--user", metavar="NAME")
-    listing.add_argument("--token", metavar="ID", type=row_id)
-    listing.add_argument("--channel", metavar="ID", type=row_id)
-    listing.add_argument("--model")
+    listing.add_argument("--user", metavar="NAME", help="only those of this user")
+    listing.add_argument("--token", metavar="ID", type=row_id, help="only those with this token")
+    listing.add_argument("--channel", metavar="ID", type=row_id, help="only those served by this channel")
+    listing.add_argument("--model", help="only those for this model")
     listing.add_argument("--errors", action="store_true", help="only those that failed")
     listing.add_argument("--since", metavar="1h", type=seconds, help="not older than: 30m, 12h, 7d, 8w")
     listing.add_argument(
@@ -42,7 +42,7 @@ def add_commands(commands: Commands) -> None:
     listing.set_defaults(run=on_installation(_list))
 
     one = verbs.add_parser("show", help="show a request and the sum that makes its cost")
-    one.add_argument("request_id")
+    one.add_argument("request_id", help="as in x-request-id of the answer, and in `canalgate log list`")
     add_json_option(one)
     one.set_defaults(run=on_installation(_show))
 

@@ -24,7 +24,7 @@ def add_commands(commands: Commands) -> None:
     change = verbs.add_parser(
         "set", help="set how a model is routed; it may be an alias that no channel offers"
     )
-    change.add_argument("model", metavar="MODEL")
+    change.add_argument("model", metavar="MODEL", help="as clients name it")
     change.add_argument(
         "--mode", default="", metavar="MODE", help=f"{', '.join(MODES)} (default: the gateway's)"
     )
@@ -34,7 +34,7 @@ def add_commands(commands: Commands) -> None:
     change.set_defaults(run=on_installation(_set))
 
     unset = verbs.add_parser("unset", help="route a model like any other")
-    unset.add_argument("model", metavar="MODEL")
+    unset.add_argument("model", metavar="MODEL", help="whose route is forgotten")
     unset.set_defaults(run=on_installation(_unset))
 
 

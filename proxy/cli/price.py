@@ -36,14 +36,14 @@ def add_commands(commands: Commands) -> None:
     listing.set_defaults(run=on_installation(_list))
 
     one = verbs.add_parser("show", help="show every part of a model's price")
-    one.add_argument("model")
+    one.add_argument("model", help="as clients name it")
     add_json_option(one)
     one.set_defaults(run=on_installation(_show))
 
     change = verbs.add_parser(
         "set", help="set a model's price, all of it: what is not given is not charged apart"
     )
-    change.add_argument("model")
+    change.add_argument("model", help="as clients name it")
     for part in EACH:
         change.add_argument(f"--{part.replace('_', '-')}", metavar="2.5", help=f"dollars per {_unit(part)}")
     for bound in BOUNDS:
@@ -53,7 +53,7 @@ def add_commands(commands: Commands) -> None:
     change.set_defaults(run=on_installation(_set))
 
     unset = verbs.add_parser("unset", help="forget a price that was set")
-    unset.add_argument("model")
+    unset.add_argument("model", help="which has the shipped price again, if there is one")
     unset.set_defaults(run=on_installation(_unset))
 
     imports = verbs.add_parser("import", help="set prices and group ratios from One API's ratios")

@@ -27,7 +27,10 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("route", help="say which channels would be asked for a model, and why not")
     parser.add_argument("model", metavar="MODEL", help="as a client would name it")
     parser.add_argument("--token", type=row_id, metavar="ID", help="as for this token, by its user's group")
-    parser.add_argument("--endpoint", choices=get_args(Endpoint), default="chat/completions")
+    parser.add_argument(
+        "--endpoint", choices=get_args(Endpoint), default="chat/completions",
+        help="what would be asked (default chat/completions)",
+    )  # fmt: skip
     add_json_option(parser)
     parser.set_defaults(run=on_installation(_route))
 

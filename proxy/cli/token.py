@@ -43,7 +43,7 @@ def add_commands(commands: Commands) -> None:
     listing.set_defaults(run=on_installation(_list))
 
     edit = verbs.add_parser("edit", help="change what a token may spend")
-    edit.add_argument("id", type=row_id)
+    edit.add_argument("id", type=row_id, help="its number, as `canalgate token list` shows it")
     edit.add_argument(
         "--quota", type=balance, required=True, metavar="10usd", help="what it may still spend, or unlimited"
     )
@@ -53,7 +53,7 @@ def add_commands(commands: Commands) -> None:
         change = verbs.add_parser(
             verb, help="stop a token from working" if status == DISABLED else "let it work again"
         )
-        change.add_argument("id", type=row_id)
+        change.add_argument("id", type=row_id, help="its number, as `canalgate token list` shows it")
         change.set_defaults(run=on_installation(_set_status), status=status)
 
 

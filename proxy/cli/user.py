@@ -26,9 +26,15 @@ def add_commands(commands: Commands) -> None:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     create = verbs.add_parser("create", help="add a user; the password is shown once")
-    create.add_argument("name")
-    create.add_argument("--role", choices=("user", "admin"), default="user")
-    create.add_argument("--group", default=DEFAULT_GROUP)
+    create.add_argument("name", help="by which they log in")
+    create.add_argument(
+        "--role", choices=("user", "admin"), default="user", help="what they may do (default user)"
+    )
+    create.add_argument(
+        "--group",
+        default=DEFAULT_GROUP,
+        help=f"which channels and prices are theirs (default {DEFAULT_GROUP})",
+    )
     _add_quota(create, "what they may spend (default: the setting quota.new_user)")
     create.add_argument("--invited-by", metavar="NAME", help="who has invited them: both get their gifts")
     create.set_defaults(run=on_installation(_create))
@@ -38,14 +44,14 @@ def add_commands(commands: Commands) -> None:
     listing.set_defaults(run=on_installation(_list))
 
     edit = verbs.add_parser("edit", help="change what is given, leave the rest")
-    edit.add_argument("name")
-    edit.add_argument("--role", choices=("user", "admin"))
-    edit.add_argument("--group")
+    edit.add_argument("name", help="who is changed")
+    edit.add_argument("--role", choices=("user", "admin"), help="what they may do")
+    edit.add_argument("--group", help="which channels and prices are theirs")
     _add_quota(edit, "what they may still spend")
     edit.set_defaults(run=on_installation(_edit), status=None)
 
     topup = verbs.add_parser("topup", help="add to what a user may spend, or take from it")
-    topup.add_argument("name")
+    topup.add_argument("name", help="whose balance it is")
     topup.add_argument("amount", type=signed, metavar="AMOUNT", help="like 10usd, $10, -5usd; 500000 is $1")
     topup.add_argument("--note", default="", help="why, for the account's history")
     add_idempotency_option(topup)
@@ -54,11 +60,11 @@ def add_commands(commands: Commands) -> None:
 
     for verb, status in (("enable", ENABLED), ("disable", DISABLED)):
         change = verbs.add_parser(verb, help=f"{verb} a user and all tokens of theirs")
-        change.add_argument("name")
+        change.add_argument("name", help=f"who is {status}")
         change.set_defaults(run=on_installation(_edit), status=status, role=None, group=None)
 
     password = verbs.add_parser("password", help="give a user a new password, shown once")
-    password.add_argument("name")
+    password.add_argument("name", help="who gets it")
     password.set_defaults(run=on_installation(_password))
 
 

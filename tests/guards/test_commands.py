@@ -50,7 +50,7 @@ def test_every_option_has_a_dash_for_a_space_and_no_capitals(path):
 def test_the_help_fits_a_screen_and_names_every_command():
     text = PARSER.format_help()
     lines = text.splitlines()
-    assert (len(lines) <= 24, max(map(len, lines)) <= 100) == (True, True)
+    assert (24 <= len(lines) <= 30, max(map(len, lines)) <= 80) == (True, True)
     (first, *_) = [action for action in PARSER._actions if isinstance(action, argparse._SubParsersAction)]
     listed = text.partition("Commands:")[2].partition("Options:")[0].split()
     assert [name for name in first.choices if listed.count(name) != 1] == []
@@ -60,6 +60,11 @@ def test_the_help_fits_a_screen_and_names_every_command():
 def test_the_commands_that_the_help_begins_with_are_understood(line):
     words = line.strip().split("   ")[0].split()
     assert PARSER.parse_args(words[1:]).run
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_argument_says_what_it_is_for(path):
+    assert [action.dest for action in COMMANDS[path]._actions if not action.help] == []
 
 
 @pytest.mark.parametrize("path", COMMANDS)
