@@ -47,7 +47,7 @@ def add_commands(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("shell", choices=_SHELLS, help="whose script to print")
-    parser.set_defaults(run=run, needs_config=False)
+    parser.set_defaults(run=run, needs_config=False, prints="a script for a shell")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

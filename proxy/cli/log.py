@@ -16,7 +16,7 @@ from ..store import StoreError
 from ..store.requests import Filters
 from .command import Commands, on_installation, row_id
 from .named import Names, names_of, seconds
-from .output import add_json_option, show
+from .output import show
 
 _MOST = 1000
 
@@ -38,12 +38,10 @@ def add_commands(commands: Commands) -> None:
         "--limit", metavar="N", type=_limit, default=20, help=f"at most {_MOST} (default 20)"
     )
     listing.add_argument("--before", metavar="CURSOR", help="go on where a list ended")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     one = verbs.add_parser("show", help="show a request and the sum that makes its cost")
     one.add_argument("request_id", help="as in x-request-id of the answer, and in `canalgate log list`")
-    add_json_option(one)
     one.set_defaults(run=on_installation(_show))
 
 

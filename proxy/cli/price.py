@@ -16,7 +16,7 @@ from ..prices.one_api import read_ratios
 from ..store import StoreError
 from .amounts import count
 from .command import Commands, on_installation
-from .output import add_json_option, say_when_live, show
+from .output import say_when_live, show
 
 _MILLION = EACH["prompt"]
 
@@ -32,12 +32,10 @@ def add_commands(commands: Commands) -> None:
     listing = verbs.add_parser("list", help="list what the models of all channels cost, in dollars")
     listing.add_argument("--model", metavar="PATTERN", default="*", help="only these: gpt-4o, claude-*")
     listing.add_argument("--unpriced", action="store_true", help="only those without a price")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     one = verbs.add_parser("show", help="show every part of a model's price")
     one.add_argument("model", help="as clients name it")
-    add_json_option(one)
     one.set_defaults(run=on_installation(_show))
 
     change = verbs.add_parser(
@@ -105,12 +103,13 @@ async def _set(parts: Opened, options: argparse.Namespace) -> None:
         await set_price(parts.store, options.model, fields)
     except Refused as exc:
         raise StoreError(f"--{exc.field} = {exc.problem}") from exc
-    await say_when_live(parts.store, f"price of {options.model} set")
+    await say_when_live(parts.store, f"price of {options.model} set", options.json, model=options.model)
 
 
 async def _unset(parts: Opened, options: argparse.Namespace) -> None:
     await parts.store.prices.unset(options.model)
-    await say_when_live(parts.store, f"price of {options.model} unset")
+    done = f"price of {options.model} unset"
+    await say_when_live(parts.store, done, options.json, model=options.model)
 
 
 async def _import(parts: Opened, options: argparse.Namespace) -> None:
@@ -121,7 +120,8 @@ async def _import(parts: Opened, options: argparse.Namespace) -> None:
     except ValueError as exc:
         raise StoreError(f"{options.file}: {exc}") from exc
     await parts.store.prices.set_all(prices, groups)
-    await say_when_live(parts.store, f"prices of {len(prices)} models and ratios of {len(groups)} groups set")
+    done = f"prices of {len(prices)} models and ratios of {len(groups)} groups set"
+    await say_when_live(parts.store, done, options.json, models=sorted(prices), groups=sorted(groups))
 
 
 async def _book(parts: Opened) -> PriceBook:

@@ -19,7 +19,7 @@ from ..routing.explain import Line, explain
 from ..routing.health import Health
 from ..store import StoreError
 from .command import Commands, on_installation, row_id
-from .output import add_json_option, show
+from .output import show
 
 
 def add_commands(commands: Commands) -> None:
@@ -31,7 +31,6 @@ def add_commands(commands: Commands) -> None:
         "--endpoint", choices=get_args(Endpoint), default="chat/completions",
         help="what would be asked (default chat/completions)",
     )  # fmt: skip
-    add_json_option(parser)
     parser.set_defaults(run=on_installation(_route))
 
 

@@ -24,7 +24,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--replace", action="store_true", help="take the port of the gateway that runs here, dropping nothing"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, prints="how to begin, and a log whose form is a setting")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from ..store import StoreError
 from ..store.rows import user_account
 from .amounts import ACTOR, add_idempotency_option, allow_negative, balance, signed, standing
 from .command import Commands, on_installation
-from .output import add_json_option, say_when_live, show
+from .output import say, say_when_live, show
 
 
 def add_commands(commands: Commands) -> None:
@@ -40,7 +40,6 @@ def add_commands(commands: Commands) -> None:
     create.set_defaults(run=on_installation(_create))
 
     listing = verbs.add_parser("list", help="list users")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     edit = verbs.add_parser("edit", help="change what is given, leave the rest")
@@ -82,8 +81,10 @@ async def _create(parts: Opened, options: argparse.Namespace) -> None:
     quota = options.quota if "quota" in options else parse_balance(parts.config.quota.new_user)
     invitation = await users.invitation(parts.store, options.invited_by or "", parts.config.quota)
     user = await users.create(parts.store, user, quota, invitation)
-    print(f"password: {password}")
-    await say_when_live(parts.store, f"user {user.name} created")
+    if not options.json:
+        print(f"password: {password}")
+    done = f"user {user.name} created"
+    await say_when_live(parts.store, done, options.json, id=user.id, name=user.name, password=password)
 
 
 async def _topup(parts: Opened, options: argparse.Namespace) -> None:
@@ -93,7 +94,10 @@ async def _topup(parts: Opened, options: argparse.Namespace) -> None:
     state = await accounts.state(name)
     done = "added" if options.amount > 0 else "taken"
     remaining = standing(state, as_json=False)["remaining"]
-    print(f"user {user.name}: {show_quota(abs(options.amount))} {done}, {remaining} remaining")
+    say(
+        f"user {user.name}: {show_quota(abs(options.amount))} {done}, {remaining} remaining",
+        options.json, id=user.id, name=user.name, amount=options.amount, **standing(state, as_json=True),
+    )  # fmt: skip
 
 
 async def _list(parts: Opened, options: argparse.Namespace) -> None:
@@ -125,7 +129,7 @@ async def _edit(parts: Opened, options: argparse.Namespace) -> None:
     if "quota" in options:
         await parts.store.accounts.set_balance(user_account(user.id), options.quota, ACTOR, int(time.time()))
     await users.edit(parts.store, user.id, changed)
-    await say_when_live(parts.store, f"user {user.name} changed")
+    await say_when_live(parts.store, f"user {user.name} changed", options.json, id=user.id, name=user.name)
 
 
 async def _password(parts: Opened, options: argparse.Namespace) -> None:
@@ -133,8 +137,10 @@ async def _password(parts: Opened, options: argparse.Namespace) -> None:
     password = new_password()
     hashed = await asyncio.to_thread(hash_password, password)
     await users.set_password(parts.store, user, hashed)
-    print(f"password: {password}")
-    await say_when_live(parts.store, f"user {user.name} changed")
+    if not options.json:
+        print(f"password: {password}")
+    done = f"user {user.name} changed"
+    await say_when_live(parts.store, done, options.json, id=user.id, name=user.name, password=password)
 
 
 async def _find(parts: Opened, name: str) -> User:
