@@ -18,7 +18,11 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser(
         "doctor", help="look everything over and say what to do; 1 where something fails"
     )
-    parser.add_argument("--online", action="store_true", help="also connect to each provider, asking nothing")
+    parser.add_argument(
+        "--online",
+        action="store_true",
+        help="also connect to each provider, and ask what time it is there; no key is sent",
+    )
     parser.set_defaults(run=run, needs_config=False)
 
 
