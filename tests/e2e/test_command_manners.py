@@ -279,3 +279,16 @@ def test_a_disk_that_is_full_is_said_in_a_line(settled):
         )
     assert done.returncode == FAILED
     assert done.stderr.decode() == "canalgate: standard output: No space left on device\n"
+
+
+def test_without_uvloop_the_gateway_serves_and_says_so_in_a_line(settled):
+    code = "import sys; sys.modules['uvloop'] = None; from canalgate.proxy.cli import main; sys.exit(main())"
+    process = subprocess.Popen(
+        [COMMAND[0], "-c", code, "serve", "--port", "0"], cwd=settled, env=ENVIRONMENT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert "listens on" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == OK
+    assert said.count("uvloop is not installed") == 1
