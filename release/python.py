@@ -54,7 +54,7 @@ _STEPS = {
                 " --openssldir=/etc/ssl", "make -s build_libs", "make -s install_dev"],
     "python3.11": ["./configure -q --prefix={made} --enable-shared --without-ensurepip --disable-test-modules"
                    " --with-openssl={to} CPPFLAGS=-I{to}/include\\ -I{to}/include/ncursesw"
-                   " LDFLAGS=-L{to}/lib\\ -Wl,-rpath,\\$\\$ORIGIN/../lib",
+                   " LDFLAGS=-L{to}/lib\\ -Wl,-rpath,{made}/lib",
                    "sed -i s/-Wl,-h/-Wl,-soname,/ Makefile",
                    "make -s PY3LIBRARY=", "make -s install PY3LIBRARY="],
 }  # fmt: skip
