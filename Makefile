@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 .PHONY: run console pictures test lint types guards table references bench bench-peers bench-count bench-log \
   bench-overload bench-system prove setup system \
-  binary selftest release lock clean
+  binary selftest release lock platforms clean
 
 run: $(VENV)/.run console
 	$(BIN)/canalgate serve
@@ -105,9 +105,10 @@ $(VENV)/.dev: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ $(VENV)/.run
 
-# One file that needs no Python: dist/canalgate, frozen from an installed wheel and from pinned packages.
+# One file that needs no Python: dist/canalgate, frozen from an installed wheel and from pinned packages. With
+# GLIBC=2.28 of a Python that is built for that, on Debian 12: for older systems than this one.
 binary:
-	$(PYTHON) release/build.py binary
+	GLIBC=$(GLIBC) $(PYTHON) release/build.py binary
 
 # What the binary can do, tried in an empty folder.
 selftest:
@@ -115,7 +116,7 @@ selftest:
 
 # Everything that is released, in dist/. The same commit, Python and system give the same bytes.
 release:
-	$(PYTHON) release/build.py all
+	GLIBC=$(GLIBC) $(PYTHON) release/build.py all
 	$(PYTHON) release/selftest dist/canalgate
 
 # Pin the packages that the binary holds, and the tools that make it, by their hashes: after a change of setup.cfg.
@@ -126,6 +127,12 @@ lock:
 	$(LOCK) --extra litellm --extra mysql --extra postgres --extra prometheus --extra tokens setup.cfg \
 	  --output-file release/requirements.lock
 	$(LOCK) release/tools.in --output-file release/tools.lock
+	$(LOCK) release/zig.in --output-file release/zig.lock
+	$(PYTHON) release/platforms.py
+
+# Whether every package of the binary is there for each system that docs/deploying.md names.
+platforms:
+	$(PYTHON) release/platforms.py
 
 clean:
 	rm -rf $(VENV) console/node_modules proxy/static .cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

@@ -24,7 +24,8 @@ T = TypeVar("T")
 _HOUR_S, _MINUTE_S, _STOP_S = 3600.0, 60.0, 10.0
 _MOST_A_WRITE = 64
 _FILE_NAME = "%Y-%m-%dT%HZ"
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""Windows has the last two not: there nothing is inherited or linked by default."""
 
 
 class Drops:

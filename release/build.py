@@ -18,12 +18,20 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import python  # the module beside this one
+
 ROOT = Path(__file__).resolve().parent.parent
 HERE, DIST, MADE = ROOT / "release", ROOT / "dist", ROOT / ".cache" / "release"
-TOOLS, FROZEN = MADE / "tools", MADE / "frozen"
+HOST, TOOLS, FROZEN = MADE / "host", MADE / "tools", MADE / "frozen"
+"""What runs pip and holds the compiler, what freezes, and what is frozen."""
 SCRIPTS = "Scripts" if sys.platform == "win32" else "bin"
 PYTHON = TOOLS / SCRIPTS / "python"
 BINARY = DIST / f"canalgate{'.exe' if sys.platform == 'win32' else ''}"
+
+_NO_NEWER = f"""\
+def manylinux_compatible(major, minor, machine):
+    return (major, minor) <= {tuple(map(int, python.GLIBC.split(".")))}
+"""
 
 
 def main(what: str) -> None:
@@ -31,9 +39,11 @@ def main(what: str) -> None:
     os.environ.setdefault("SOURCE_DATE_EPOCH", _time_of_commit())
     os.environ["PYTHONHASHSEED"] = "0"
     shutil.rmtree(DIST, ignore_errors=True)
-    _environment(TOOLS, HERE / "tools.lock", has_pip=True)
+    _run(sys.executable, "-m", "venv", HOST)
+    made_of = _older() if os.environ.get("GLIBC") == python.GLIBC else Path(sys.executable)
+    _environment(TOOLS, HERE / "tools.lock", made_of)
     wheel = _wheel(_sdist())
-    _environment(FROZEN, HERE / "requirements.lock", has_pip=False)
+    _environment(FROZEN, HERE / "requirements.lock", made_of)
     _pip(FROZEN, "--no-deps", "--force-reinstall", str(wheel))
     for path in _packages(FROZEN).glob("canalgate-*/direct_url.json"):
         path.unlink()  # it names a folder of this machine
@@ -42,7 +52,7 @@ def main(what: str) -> None:
         _run(PYTHON, HERE / "notices.py", _packages(FROZEN), BINARY, DIST / "NOTICES.txt")
         _list_parts(DIST / "sbom.cdx.json")
         _sum_up()
-    print(f"{BINARY.relative_to(ROOT)}: {BINARY.stat().st_size / 1e6:.1f} MB")
+    print(f"{BINARY.relative_to(ROOT)}: {BINARY.stat().st_size / 1e6:.1f} MB{_glibc()}")
 
 
 def _time_of_commit() -> str:
@@ -50,19 +60,42 @@ def _time_of_commit() -> str:
     return found.stdout.strip() or "315532800"  # zip files begin in 1980
 
 
-def _environment(folder: Path, lock: Path, *, has_pip: bool) -> None:
+def _older() -> Path:
+    """Return a Python for older systems where one can be built, else this one; says so."""
+    try:
+        _pip(HOST, "--require-hashes", "--requirement", str(HERE / "zig.lock"))
+        return python.build(MADE / "python", _packages(HOST) / "ziglang" / "zig")
+    except (OSError, subprocess.CalledProcessError) as exc:
+        print(f"no Python for glibc {python.GLIBC} ({exc}); the binary is made of {sys.executable}")
+        return Path(sys.executable)
+
+
+def _glibc() -> str:
+    """Return which glibc the binary needs, looked up in it."""
+    if sys.platform != "linux":
+        return ""
+    made = subprocess.check_output([PYTHON, HERE / "glibc.py", BINARY], text=True)
+    version, _, name = made.strip().partition(" ")
+    return f", needs glibc {version} (for {name})"
+
+
+def _environment(folder: Path, lock: Path, base: Path) -> None:
     """Install what a lock names, and nothing else, unless it is there already."""
-    wanted, mark = hashlib.sha256(lock.read_bytes()).hexdigest() + sys.version, folder / "made-from"
+    version = subprocess.check_output([base, "-c", "import sys; print(sys.prefix, sys.version)"], text=True)
+    wanted, mark = hashlib.sha256(lock.read_bytes()).hexdigest() + version, folder / "made-from"
     if mark.exists() and mark.read_text("utf-8") == wanted:
         return
-    options = [] if has_pip else ["--without-pip"]
-    _run(sys.executable, "-m", "venv", "--clear", *options, folder)
+    _run(base, "-m", "venv", "--clear", "--without-pip", folder)
+    if base != Path(sys.executable):
+        # pip would take packages for this system's glibc: of Python's own ways to say no, this is the one.
+        (_packages(folder) / "_manylinux.py").write_text(_NO_NEWER, "utf-8")
     _pip(folder, "--require-hashes", "--requirement", str(lock))
     mark.write_text(wanted, "utf-8")
 
 
 def _pip(folder: Path, *arguments: str) -> None:
-    _run(PYTHON, "-m", "pip", "--quiet", "--python", folder / SCRIPTS / "python", "install", *arguments)
+    pip = (HOST / SCRIPTS / "python", "-m", "pip", "--quiet", "--python", folder / SCRIPTS / "python")
+    _run(*pip, "install", *arguments)
 
 
 def _sdist() -> Path:

@@ -215,10 +215,10 @@ def _operation(
     lines = [f"### {method} {path.removeprefix(PREFIX)}", "", f"{operation['summary']}. {text}".strip(), ""]
     lines += [f"Role: `{least.rstrip('.')}`. {_answer(operation['responses'], schemas, shown)}", ""]
     named = [
-        [f"`{one['name']}`", one["in"], _kind(one["schema"], schemas, shown), one.get("description", "")]
+        [f"`{one['name']}`", one["in"], _kind(one["schema"], schemas, shown), one["description"]]
         for one in operation["parameters"]
     ]
-    lines += table(["parameter", "in", "type", ""], named)
+    lines += table(["parameter", "in", "type", "what"], named)
     if "requestBody" in operation:
         body = schemas[_name(operation["requestBody"]["content"]["application/json"]["schema"])]
         lines += [*_text(body), *_fields(body, schemas, shown, "body field")]
@@ -252,12 +252,17 @@ def _fields(
 ) -> list[str]:
     needed = set(schema.get("required", ())) if head != "field" else set()
     rows = [
-        [f"`{name}`", _kind(one, schemas, {} if shown is None else shown), _needed(name, one, needed)]
+        [
+            f"`{name}`",
+            _kind(one, schemas, {} if shown is None else shown),
+            _needed(name, one, needed),
+            one["description"],
+        ]
         for name, one in schema.get("properties", {}).items()
     ]
     if head == "field":
-        return table(["field", "type"], [row[:2] for row in rows])
-    return table([head, "type", ""], rows)
+        return table(["field", "type", "what"], [[name, kind, text] for name, kind, _, text in rows])
+    return table([head, "type", "", "what"], rows)
 
 
 def _needed(name: str, schema: dict[str, Any], needed: set[str]) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from ... import __version__
 from .fields import Shown
+from .glossary import PATHS, meaning
 from .operations import PREFIX, Operation
 from .sessions import COOKIE
 from .streams import ARCHIVE, EVENTS, LINES, TABLE
@@ -46,6 +47,9 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     kinds = list(_kinds(operations))
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     found = dict(zip(map(str, kinds), schemas, strict=True))
+    for struct, schema in components.items():
+        for name, one in schema.get("properties", {}).items():
+            one["description"] = meaning(struct, name)
     paths: dict[str, Any] = {}
     for operation in operations:
         item = paths.setdefault(f"{PREFIX}{operation.path}", {})
@@ -96,18 +100,25 @@ def _parameters(
     operation: Operation, found: dict[str, Any], components: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     for name, kind in operation.takes.items():
-        yield {"name": name, "in": "path", "required": True, "schema": found[str(kind)]}
+        text = PATHS[name]
+        yield {"name": name, "in": "path", "required": True, "description": text, "schema": found[str(kind)]}
     if operation.query is not None:
         query = components[re.sub(r".*/", "", found[str(operation.query)]["$ref"])]
         for name, schema in query["properties"].items():
             is_required = name in query.get("required", ())
-            yield {"name": name, "in": "query", "required": is_required, "schema": _sent(schema)}
-    if operation.is_once:
-        yield _header(
-            "Idempotency-Key", "With the same key again in a day the first answer is given again.", 191
-        )
+            sent = _sent(schema)
+            text = sent.pop("description")
+            yield {"name": name, "in": "query", "required": is_required, "description": text, "schema": sent}
+    if operation.once:
+        yield _header("Idempotency-Key", _ONCE[operation.once], 191)
     if operation.is_matched:
         yield _header("If-Match", "The ETag of what is to be changed; 412 if it has changed since.")
+
+
+_ONCE = {
+    "kept": "With the same key again in a day nothing is made twice: the first answer is given again.",
+    "passed": "With the same key again in a day nothing is added twice; the answer is as things are then.",
+}
 
 
 def _sent(schema: dict[str, Any]) -> dict[str, Any]:

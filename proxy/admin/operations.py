@@ -1,7 +1,8 @@
 """What the admin API can do, as values: an Operation is a method on a path, with its handler.
 
 The decorators of `Operations` read it from the handler: parameters named as in the path, `query` and `body`
-(structs), and the type it returns; the docstring describes it. So the code that serves an operation, its
+(structs), `idempotency_key` (a handler that sees to it itself that nothing happens twice), and the type it
+returns; the docstring describes it. So the code that serves an operation, its
 description and its tests have one source.
 """
 
@@ -26,6 +27,9 @@ PREFIX = "/api/v1"
 
 Least = Literal["public", "user", "admin", "root"]
 """Who may at least do it; `public` is anybody, without being asked who they are."""
+Once = Literal["", "kept", "passed"]
+ONCE = "idempotency_key"
+"""Name of the handler's parameter, and so of what the client calls its request."""
 Handler = Callable[..., Awaitable[Any]]
 H = TypeVar("H", bound=Handler)
 
@@ -53,11 +57,6 @@ class Call:
     request: web.Request = field(repr=False)
     noted: Noted = field(default_factory=Noted)
 
-    @property
-    def idempotency_key(self) -> str:
-        """The client's name for this request, by which it is not done twice; empty for none."""
-        return self.request.headers.get("idempotency-key", "")
-
     def may(self, least: Least) -> bool:
         """Whether who asks has at least this role."""
         return self.actor.role >= RANKS[least]
@@ -82,7 +81,8 @@ class Call:
 class Operation:
     """A method on a path below `/api/v1`. `answer` is None for an empty answer.
 
-    Of a stream it is one piece of it, and `media` are the types in which it may come.
+    Of a stream it is one piece of it, and `media` are the types in which it may come. Whether it heeds an
+    `Idempotency-Key` is said by `once`: `kept` with its answer for it, `passed` to the handler, or empty.
     """
 
     method: str
@@ -97,7 +97,7 @@ class Operation:
     status: int
     is_tagged: bool
     is_matched: bool
-    is_once: bool
+    once: Once
     media: tuple[Media, ...] = ("application/json",)
 
     @property
@@ -132,7 +132,7 @@ class Operations:
         return self._add("GET", path, least, media=media)
 
     def post(self, path: str, least: Least, *, status: int = 201, once: bool = True) -> Callable[[H], H]:
-        """Make something. `once`: an `Idempotency-Key` is kept with the answer here, not by the handler."""
+        """Make something. `once`: an `Idempotency-Key` is kept with the answer here, but for a secret."""
         return self._add("POST", path, least, status=status, once=once)
 
     def run(self, path: str, least: Least, media: Media) -> Callable[[H], H]:
@@ -161,11 +161,12 @@ class Operations:
             is_tagged = get_origin(answer) is Tagged
             answer = get_args(answer)[0] if get_origin(answer) in (Tagged, Stream) else answer
             answer = None if answer is type(None) else answer
+            heeds: Once = "passed" if ONCE in hints else "kept" if once else ""
             takes = {name: hints[name] for name in re.findall(r"{(\w+)}", path)}
             self.all.append(
                 Operation(
                     method, path, least, self.area, handler, takes, hints.get("query"), hints.get("body"),
-                    answer, 204 if answer is None else status, is_tagged, matched, once,
+                    answer, 204 if answer is None else status, is_tagged, matched, heeds,
                     media,
                 )
             )  # fmt: skip

@@ -26,7 +26,7 @@ from ..tasks import Owner
 from .actors import Actor, actor_of, address_of, check_origin
 from .desk import DESK, Desk
 from .fields import Tagged
-from .operations import RANKS, Call, Operation
+from .operations import ONCE, RANKS, Call, Operation
 from .reading import read_arguments
 from .sessions import set_session
 from .streams import JSON, Stream, send
@@ -55,6 +55,9 @@ def handler_of(operation: Operation) -> Handler:
         actor = await _admitted(operation, request)
         desk = request.app[DESK]
         arguments = await read_arguments(operation, request, desk.config.server.body_idle_s)
+        key = request.headers.get("idempotency-key", "")
+        if operation.once == "passed":
+            arguments[ONCE] = key
         call = Call(desk, actor, address_of(request), request)
         if operation.is_read:
             value = await operation.handler(call, **arguments)
@@ -63,7 +66,7 @@ def handler_of(operation: Operation) -> Handler:
             return _response(_answered(operation, value))
         if operation.media != (JSON,):
             return await send(request, await _begun(operation, call, arguments))
-        work = request.app[OWNER].start(_write(operation, call, arguments), operation.name)
+        work = request.app[OWNER].start(_write(operation, call, arguments, key), operation.name)
         return await asyncio.shield(work)
 
     return handle
@@ -86,10 +89,10 @@ async def _admitted(operation: Operation, request: web.Request) -> Actor:
     return actor
 
 
-async def _write(operation: Operation, call: Call, arguments: dict[str, Any]) -> web.Response:
-    if not (operation.is_once and call.idempotency_key):
+async def _write(operation: Operation, call: Call, arguments: dict[str, Any], key: str) -> web.Response:
+    if not key or operation.once != "kept":
         return await _written(operation, call, arguments)
-    desk, key = call.desk, call.idempotency_key
+    desk = call.desk
     scope = f"{call.actor.user_id or 'key'}:{operation.name}"[:64]
     asked = msgspec.json.encode([call.request.path.rstrip("/"), arguments.get("body")]).decode()
     known = await claim(desk.store.database, scope, key, asked, int(time.time()))

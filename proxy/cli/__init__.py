@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ from ..config import Config, load
 from ..errors import ConfigError
 from ..host import load_plugins
 from ..store import DatabaseError, StoreError
+from .output import add_json_options
 from .overview import overview
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -32,15 +35,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _add_plugin_commands(given, commands)
         options = parser.parse_args(given)
         if not hasattr(options, "run"):
-            options.parser.print_help()
+            options.parser.print_help(sys.stderr)
             return EXIT_USAGE
         config = load(options.config) if options.needs_config else Config()
-        return int(options.run(config, options) or EXIT_OK)
+        status = int(options.run(config, options) or EXIT_OK)
+        sys.stdout.flush()
+        return status
     except (ConfigError, StoreError, DatabaseError) as exc:
         print(f"canalgate: {exc}", file=sys.stderr)
         return EXIT_FAILED
+    except OSError as exc:
+        return _unwritten(exc)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _unwritten(exc: OSError) -> int:
+    """Say that the output could not be written; nothing where its reader has gone, as `head` does.
+
+    Anything else that a command did not expect is a bug, and raised again.
+    """
+    if exc.filename is not None or exc.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF):
+        raise exc
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+    if exc.errno != errno.EPIPE:
+        print(f"canalgate: standard output: {exc.strerror}", file=sys.stderr)
+    return EXIT_FAILED
 
 
 class _Parser(argparse.ArgumentParser):
@@ -80,6 +100,7 @@ def _parser(command: str = "") -> tuple[_Parser, argparse._SubParsersAction[_Par
     parser.set_defaults(parser=parser, root=parser, needs_config=True, overview_of=commands)
     for module in _modules(command):
         module.add_commands(commands)
+    add_json_options(parser)
     return parser, commands
 
 

@@ -10,6 +10,7 @@ from ..config import Config
 from ..process.backup import back_up, restore
 from ..store import StoreError
 from .command import Commands
+from .output import say
 from .progress import Bar
 
 
@@ -30,26 +31,30 @@ def add_commands(commands: Commands) -> None:
 
 
 def _back_up(config: Config, options: argparse.Namespace) -> int:
-    bar = Bar()
     try:
-        kept = back_up(config, options.file, int(time.time()), bar)
+        with Bar() as bar:
+            kept = back_up(config, options.file, int(time.time()), bar)
     except OSError as exc:
         raise StoreError(f"{options.file}: {exc.strerror or exc}") from exc
-    finally:
-        bar.clear()
-    print(f"{options.file}: {kept.bytes / 1e6:.1f} MB; it holds secrets, keep it where only you can read it")
-    if not kept.has_key:
+    done = f"{options.file}: {kept.bytes / 1e6:.1f} MB; it holds secrets, keep it where only you can read it"
+    say(done, options.json, file=str(options.file), bytes=kept.bytes, has_key=kept.has_key)
+    if not kept.has_key and not options.json:
         print("the secret key is in your configuration, not in this file: keep it too")
     return 0
 
 
 def _restore(config: Config, options: argparse.Namespace) -> int:
     try:
-        kept, before = restore(config, options.file, int(time.time()), replace=options.replace)
+        with Bar() as bar:
+            kept, before = restore(config, options.file, int(time.time()), bar, replace=options.replace)
     except OSError as exc:
         raise StoreError(f"{options.file}: {exc.strerror or exc}") from exc
     made = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(kept.at))
-    print(f"{config.data_dir} is as it was at {made} UTC, under canalgate {kept.version}")
+    done = f"{config.data_dir} is as it was at {made} UTC, under canalgate {kept.version}"
+    aside = None if before is None else str(before)
+    say(done, options.json, at=kept.at, version=kept.version, has_key=kept.has_key, put_aside=aside)
+    if options.json:
+        return 0
     if before is not None:
         print(f"what was there before is in {before}")
     if not kept.has_key:

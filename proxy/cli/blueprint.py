@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import msgspec
-import orjson
 from msgspec import UNSET
 
 from ..blueprint.apply import decide, write
@@ -28,7 +27,8 @@ from ..host import Opened
 from ..keys.vault import TOKEN_PREFIX
 from ..store import StoreError
 from .command import Commands, on_installation
-from .output import add_json_option, say_when_live
+from .output import print_json, say, say_when_live
+from .progress import Bar
 
 PASSPHRASE_ENV = "CANALGATE_PASSPHRASE"
 _SIGNS = {"added": "+", "changed": "~", "removed": "-"}
@@ -38,21 +38,24 @@ def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     export = commands.add_parser("export", help="write everything that administrators set as TOML or JSON")
     export.add_argument(
-        "file", nargs="?", type=_file, metavar="FILE", help="NAME.toml or NAME.json (default: TOML, printed)"
+        "file",
+        nargs="?",
+        type=_file,
+        metavar="FILE",
+        help="NAME.toml or NAME.json (default: printed as TOML, with --json as JSON)",
     )
     export.add_argument(
         "--secrets", action="store_true", help="with keys, password hashes and tokens, encrypted"
     )
     _add_passphrase(export)
-    export.set_defaults(run=on_installation(_export))
+    export.set_defaults(run=on_installation(_export, _ask_new))
 
     apply = commands.add_parser("apply", help="bring this installation to the state of such a file")
     apply.add_argument("file", type=_file, metavar="FILE", help="NAME.toml or NAME.json")
     apply.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     apply.add_argument("--prune", action="store_true", help="remove what is not in the file")
     _add_passphrase(apply)
-    add_json_option(apply)
-    apply.set_defaults(run=on_installation(_apply))
+    apply.set_defaults(run=on_installation(_apply, _ask_known))
 
 
 def _add_passphrase(parser: argparse.ArgumentParser) -> None:
@@ -71,26 +74,36 @@ def _file(text: str) -> Path:
 
 
 async def _export(parts: Opened, options: argparse.Namespace) -> None:
+    form: Form = _form(options.file) if options.file else "json" if options.json else "toml"
+    with Bar("exported") as bar:
+        text = await _exported(parts, form, options.passphrase, bar)
+    if options.file is None:
+        print(text, end="")
+        return
+    _put(options.file, text)
+    done = f"written to {options.file}, {'secrets encrypted' if options.secrets else 'without secrets'}"
+    say(done, options.json, file=str(options.file), has_secrets=options.secrets)
+
+
+async def _exported(parts: Opened, form: Form, passphrase: str | None, bar: Bar) -> str:
+    """Return the file of an installation, with secrets where there is a passphrase to lock them with."""
+    bar.steps(0, 3)
     here = await read(parts.store, parts.vault)
+    bar.steps(1, 3)
     document = describe(here, parts.plugins.adapters)
-    if options.secrets:
-        passphrase = _passphrase(options, is_new=True)
+    if passphrase is not None:
         try:
             found = secrets_of(here, parts.plugins.adapters)
             locked = await asyncio.to_thread(lock, found, passphrase)
         except ValueError as exc:
             raise StoreError(str(exc)) from exc
         document = msgspec.structs.replace(document, secrets=locked)
-    if options.file is None:
-        print(write_document(document, "toml"), end="")
-        return
-    _put(options.file, write_document(document, _form(options.file)))
-    print(f"written to {options.file}{', secrets encrypted' if options.secrets else ', without secrets'}")
+    bar.steps(2, 3)
+    return write_document(document, form)
 
 
 async def _apply(parts: Opened, options: argparse.Namespace) -> None:
-    now, adapters = int(time.time()), parts.plugins.adapters
-    document = _read(options.file)
+    now, adapters, document = int(time.time()), parts.plugins.adapters, options.document
     found = await _unlocked(document, options)
     how = Options(now, options.prune, parts.config.quota.new_user)
     here = await read(parts.store, parts.vault)
@@ -101,11 +114,11 @@ async def _apply(parts: Opened, options: argparse.Namespace) -> None:
     if not options.dry_run:
         await write(parts.store, decision, now)
     if options.json:
-        print(orjson.dumps(_json(decision, options.dry_run), option=orjson.OPT_INDENT_2).decode())
+        print_json(_json(decision, options.dry_run))
         return
     _show(decision, options.dry_run)
     if decision.steps and not options.dry_run:
-        await say_when_live(parts.store, f"{options.file} applied")
+        await say_when_live(parts.store, f"{options.file} applied", False)
 
 
 def _read(path: Path) -> Document:
@@ -121,9 +134,19 @@ async def _unlocked(document: Document, options: argparse.Namespace) -> Secrets:
     if document.secrets is UNSET:
         return NO_SECRETS
     try:
-        return await asyncio.to_thread(unlock, document.secrets, _passphrase(options, is_new=False))
+        return await asyncio.to_thread(unlock, document.secrets, options.passphrase)
     except ValueError as exc:
         raise StoreError(f"{options.file}: {exc}") from exc
+
+
+def _ask_new(options: argparse.Namespace) -> None:
+    options.passphrase = _passphrase(options, is_new=True) if options.secrets else None
+
+
+def _ask_known(options: argparse.Namespace) -> None:
+    options.document = _read(options.file)
+    if options.document.secrets is not UNSET:
+        options.passphrase = _passphrase(options, is_new=False)
 
 
 def _passphrase(options: argparse.Namespace, *, is_new: bool) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -23,13 +21,14 @@ from ..manage import channels
 from ..records import DISABLED, ENABLED, ChannelRow, KeyFault, Times
 from ..relaying.checkups import check_all
 from ..relaying.holdings import MICROS, Holdings, Told, Untold
-from ..relaying.probe import ENDPOINTS, Result, check, model_names, ways
+from ..relaying.probe import ENDPOINTS, Result, model_names
 from ..routing.choice import pinned
 from ..routing.snapshot import DEMO_CHANNEL_ID, UsableChannel
 from ..store import StoreError
 from .amounts import ratio
-from .command import Commands, names, on_installation, row_id
-from .output import add_json_option, say_when_live, show
+from .command import Commands, names, on_installation, row_id, typed
+from .output import say_when_live, show
+from .progress import Bar
 
 _TIMES = {
     "connect": "to connect", "first-byte": "to the first byte", "idle": "between bytes",
@@ -49,46 +48,52 @@ def add_commands(commands: Commands) -> None:
     add.add_argument("--name", required=True, help="what people call it")
     add.add_argument("--type", default="openai", help="adapter (default openai: any OpenAI-compatible host)")
     _add_fields(add)
-    add.set_defaults(run=on_installation(_add))
+    add.set_defaults(run=on_installation(_add, _ask_key))
 
     listing = verbs.add_parser("list", help="list channels")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     edit = verbs.add_parser("edit", help="change what is given, leave the rest")
-    edit.add_argument("id", type=row_id)
+    edit.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
     edit.add_argument("--name", help="what people call it")
     edit.add_argument("--type", help="adapter")
     _add_fields(edit)
-    edit.set_defaults(run=on_installation(_edit))
+    edit.set_defaults(run=on_installation(_edit, _ask_key))
 
     for verb, status in (("enable", ENABLED), ("disable", DISABLED)):
         change = verbs.add_parser(verb, help=f"{verb} a channel")
-        change.add_argument("id", type=row_id)
+        change.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
         change.set_defaults(run=on_installation(_set_status), status=status)
 
     test = verbs.add_parser("test", help="send a small real request through a channel, or through all")
-    test.add_argument("id", type=_id_or_all, metavar="ID|all")
+    test.add_argument(
+        "id",
+        type=_id_or_all,
+        metavar="ID|all",
+        help="its number, as `canalgate channel list` shows it, or all",
+    )
     test.add_argument("--model", help="model to ask (default: the channel's first)")
     test.add_argument(
         "--endpoint", choices=sorted(ENDPOINTS), help="what to ask (default: by the model's name)"
     )
-    add_json_option(test)
     test.set_defaults(run=lambda config, options: asyncio.run(_test(config, options)))
 
     models = verbs.add_parser("models", help="list the models that a channel's provider has")
-    models.add_argument("id", type=row_id)
+    models.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
     models.add_argument("--sync", action="store_true", help="offer what the provider lists, and no more")
-    add_json_option(models)
     models.set_defaults(run=lambda config, options: asyncio.run(_models(config, options)))
 
     balance = verbs.add_parser("balance", help="ask a channel's provider what is left of the account, or all")
-    balance.add_argument("id", type=_id_or_all, metavar="ID|all")
-    add_json_option(balance)
+    balance.add_argument(
+        "id",
+        type=_id_or_all,
+        metavar="ID|all",
+        help="its number, as `canalgate channel list` shows it, or all",
+    )
     balance.set_defaults(run=lambda config, options: asyncio.run(_balance(config, options)))
 
     remove = verbs.add_parser("remove", help="delete a channel")
-    remove.add_argument("id", type=row_id)
+    remove.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
     remove.set_defaults(run=on_installation(_remove))
 
 
@@ -118,27 +123,25 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
 
 
 async def _add(parts: Opened, options: argparse.Namespace) -> None:
-    options.key, now = _asked(options.key), int(time.time())
-    empty = ChannelRow(0, options.type, options.name, "", "", (), now)
+    empty = ChannelRow(0, options.type, options.name, "", "", (), int(time.time()))
     row = await channels.add(parts.store, parts.plugins.adapters, _changed(empty, options))
-    await say_when_live(parts.store, f"channel {row.id} added")
+    await say_when_live(parts.store, f"channel {row.id} added", options.json, id=row.id)
 
 
 async def _edit(parts: Opened, options: argparse.Namespace) -> None:
-    options.key = _asked(options.key)
     await channels.edit(parts.store, parts.plugins.adapters, options.id, lambda row: _changed(row, options))
-    await say_when_live(parts.store, f"channel {options.id} changed")
+    await say_when_live(parts.store, f"channel {options.id} changed", options.json, id=options.id)
 
 
 async def _set_status(parts: Opened, options: argparse.Namespace) -> None:
     adapters, status = parts.plugins.adapters, options.status
     await channels.edit(parts.store, adapters, options.id, lambda row: replace(row, status=status))
-    await say_when_live(parts.store, f"channel {options.id} {status}")
+    await say_when_live(parts.store, f"channel {options.id} {status}", options.json, id=options.id)
 
 
 async def _remove(parts: Opened, options: argparse.Namespace) -> None:
     await parts.store.remove_channel(options.id)
-    await say_when_live(parts.store, f"channel {options.id} removed")
+    await say_when_live(parts.store, f"channel {options.id} removed", options.json, id=options.id)
 
 
 async def _list(parts: Opened, options: argparse.Namespace) -> None:
@@ -157,13 +160,12 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
 
 async def _test(config: Config, options: argparse.Namespace) -> int:
     async with running(config) as (_, relay, live):
-        usable = [one for one in live.snapshot.usable.values() if one.row.id != DEMO_CHANNEL_ID]
         if options.id == "all":
-            results = await check_all(relay, usable, options.model or "")
+            chosen = list(live.snapshot.usable.values())
         else:
-            chosen = _chosen(live, options.id, options.endpoint)
-            model = options.model or chosen.row.models[0]
-            results = [await check(relay, way, model, options.endpoint) for way in ways(chosen)]
+            chosen = [_chosen(live, options.id, options.endpoint)]
+        with Bar("tested") as bar:
+            results = await check_all(relay, chosen, options.model or "", options.endpoint, bar.steps)
         show([_result(result) for result in results], options.json, "no channels to test")
         return 1 if any(result.error for result in results) else 0
 
@@ -200,7 +202,8 @@ async def _models(config: Config, options: argparse.Namespace) -> int:
         if options.sync:
             adapters = parts.plugins.adapters
             await channels.edit(parts.store, adapters, options.id, lambda row: channels.synced(row, found))
-            await say_when_live(parts.store, f"channel {options.id} offers {len(found)} models")
+            done = f"channel {options.id} offers {len(found)} models"
+            await say_when_live(parts.store, done, options.json, id=options.id, models=found)
             return 0
         offered = {chosen.upstream_model(name): name for name in chosen.row.models}
         rows = [{"model": name, "offered_as": offered.get(name)} for name in found]
@@ -285,10 +288,9 @@ def _id_or_all(text: str) -> int | str:
 _id_or_all.__name__ = "id"  # argparse says "invalid id value: 'x'"
 
 
-def _asked(key: str | None) -> str | None:
-    if key != "-":
-        return key
-    return getpass.getpass("key: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+def _ask_key(options: argparse.Namespace) -> None:
+    if options.key == "-":
+        options.key = typed("key")
 
 
 def _mapping(pairs: list[str] | None, flag: str) -> MappingProxyType[str, str] | None:

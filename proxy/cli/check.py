@@ -14,13 +14,12 @@ from ..prices.book import make_book
 from ..prices.table import shipped
 from ..routing.snapshot import build
 from .command import Commands
-from .output import add_json_option, show
+from .output import paint, show
 
 
 def add_commands(commands: Commands) -> None:
     """Add this module's command."""
     parser = commands.add_parser("check", help="check configuration, data directory, plugins and channels")
-    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -34,7 +33,8 @@ async def _check(config: Config, as_json: bool) -> int:
     async for part, state, what, problem in _parts(config):
         found.append({"part": part, "state": state, "what": what, "problem": problem})
         if not as_json:
-            print(f"{part:14} {state:9} {what}{': ' + problem if problem else ''}".rstrip())
+            shown = f"{part:14} {paint(f'{state:9}')} {what}"
+            print(f"{shown}: {problem}" if problem else shown.rstrip())
     if as_json:
         show(found, True, "")
     return 1 if any(one["state"] == "FAILED" for one in found) else 0

@@ -12,7 +12,7 @@ from ..store.codes import Code
 from .amounts import add_idempotency_option, count, date, expiry, money, quota
 from .command import Commands, on_installation, row_id
 from .named import names_of
-from .output import add_json_option, show
+from .output import print_json, say, show
 
 
 def add_commands(commands: Commands) -> None:
@@ -29,16 +29,15 @@ def add_commands(commands: Commands) -> None:
     create.set_defaults(run=on_installation(_create))
 
     listing = verbs.add_parser("list", help="list codes, without the codes themselves")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     disable = verbs.add_parser("disable", help="let a code be worth nothing")
-    disable.add_argument("id", type=row_id)
+    disable.add_argument("id", type=row_id, help="its number, as `canalgate code list` shows it")
     disable.set_defaults(run=on_installation(_disable))
 
     redeem = verbs.add_parser("redeem", help="add a code's worth to a user's balance")
-    redeem.add_argument("code")
-    redeem.add_argument("--user", required=True, metavar="NAME")
+    redeem.add_argument("code", help="as `canalgate code create` has shown it")
+    redeem.add_argument("--user", required=True, metavar="NAME", help="whose balance it goes to")
     add_idempotency_option(redeem)
     redeem.set_defaults(run=on_installation(_redeem))
 
@@ -48,7 +47,7 @@ async def _create(parts: Opened, options: argparse.Namespace) -> None:
     codes = await parts.store.codes.create(
         options.name, options.quota, options.count, expiry(options.expires, now), now
     )
-    print("\n".join(codes))
+    print_json({"codes": codes}) if options.json else print("\n".join(codes))
 
 
 async def _list(parts: Opened, options: argparse.Namespace) -> None:
@@ -73,11 +72,11 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
 
 async def _disable(parts: Opened, options: argparse.Namespace) -> None:
     await parts.store.codes.disable(options.id)
-    print(f"code {options.id} disabled")
+    say(f"code {options.id} disabled", options.json, id=options.id)
 
 
 async def _redeem(parts: Opened, options: argparse.Namespace) -> None:
     user_id = (await names_of(parts.store)).user_id(options.user)
     now = int(time.time())
     amount = await parts.store.codes.redeem(options.code, user_id, now, options.idempotency_key)
-    print(f"user {options.user}: {show_quota(amount)} added")
+    say(f"user {options.user}: {show_quota(amount)} added", options.json, name=options.user, amount=amount)

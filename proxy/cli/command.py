@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,17 +21,31 @@ Run: TypeAlias = Callable[[Config, argparse.Namespace], int]
 Work: TypeAlias = Callable[[Opened, argparse.Namespace], Awaitable[int | None]]
 
 
-def on_installation(work: Work) -> Run:
+Ask: TypeAlias = Callable[[argparse.Namespace], None]
+
+
+def on_installation(work: Work, ask: Ask | None = None) -> Run:
     """Return a command that opens the installation, does the work and closes it.
 
-    What the work returns is the exit status.
+    What the work returns is the exit status. `ask` asks for what a person has to type, before any of it: an
+    event loop would wait for the line to end before it took Ctrl-C.
     """
 
     async def inside(config: Config, options: argparse.Namespace) -> int:
         async with opened(config) as parts:
             return await work(parts, options) or 0
 
-    return lambda config, options: asyncio.run(inside(config, options))
+    def run(config: Config, options: argparse.Namespace) -> int:
+        if ask is not None:
+            ask(options)
+        return asyncio.run(inside(config, options))
+
+    return run
+
+
+def typed(prompt: str) -> str:
+    """Return what is typed at a terminal without showing it, or a line of standard input."""
+    return getpass.getpass(f"{prompt}: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
 
 
 def names(text: str | None) -> tuple[str, ...]:

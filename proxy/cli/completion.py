@@ -46,8 +46,8 @@ def add_commands(commands: Commands) -> None:
         "completion", help="print what makes a shell complete commands", epilog=_HOW,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("shell", choices=_SHELLS)
-    parser.set_defaults(run=run, needs_config=False)
+    parser.add_argument("shell", choices=_SHELLS, help="whose script to print")
+    parser.set_defaults(run=run, needs_config=False, prints="a script for a shell")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:

@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from ...plugins import Adapter
 from ..config import Config
 from ..conformance import find, kit, loopback
@@ -19,7 +17,8 @@ from ..conformance.replay import channel_for
 from ..conformance.report import Report, Section
 from ..conformance.subject import WIRES, Subject, subject
 from .command import Commands, names
-from .output import add_json_option
+from .output import paint, print_json
+from .progress import Bar
 
 _SHOWN_FAILURES = 5
 
@@ -50,7 +49,6 @@ def add_commands(commands: Commands) -> None:
         "--wire", choices=WIRES, help="what the provider speaks (default: seen from the adapter)"
     )
     parser.add_argument("--no-sockets", action="store_true", help="leave out the part over a socket")
-    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -61,9 +59,12 @@ def run(config: Config, options: argparse.Namespace) -> int:
     except ValueError as exc:
         print(f"canalgate: {exc}", file=sys.stderr)
         return 2
-    reports = [_report(each, options.no_sockets) for each in subjects]
+    reports = []
+    for each in subjects:
+        with Bar(each.adapter.name) as bar:
+            reports.append(_report(each, options.no_sockets, bar))
     if options.json:
-        print(orjson.dumps([_as_json(report) for report in reports], option=orjson.OPT_INDENT_2).decode())
+        print_json([_as_json(report) for report in reports])
     else:
         for report in reports:
             _show(report)
@@ -90,8 +91,8 @@ def _subject(adapter: Adapter, options: argparse.Namespace) -> Subject:
     return made
 
 
-def _report(made: Subject, no_sockets: bool) -> Report:
-    report = kit.run(made)
+def _report(made: Subject, no_sockets: bool, bar: Bar) -> Report:
+    report = kit.run(made, bar.steps)
     if no_sockets:
         return report
     return replace(report, sections=(*report.sections, asyncio.run(loopback.section(made))))
@@ -116,7 +117,7 @@ def _show(report: Report) -> None:
     print(f"{report.adapter}: {_WIRES[report.wire]}")
     for section in report.sections:
         _show_section(section)
-    state = "ok" if report.passed == report.total else "FAILED"
+    state = paint("ok" if report.passed == report.total else "FAILED")
     print(f"  {'all':28} {report.passed:5} of {report.total:<5} {state}")
 
 
@@ -124,7 +125,7 @@ def _show_section(section: Section) -> None:
     if not section.total:
         print(f"  {section.name:28} no case for it")
         return
-    state = "" if section.passed == section.total else "FAILED"
+    state = "" if section.passed == section.total else paint("FAILED")
     print(f"  {section.name:28} {section.passed:5} of {section.total:<5} {state}".rstrip())
     for failure in section.failures[:_SHOWN_FAILURES]:
         print(f"      {failure}")

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from ..config import Config
 from ..process.doctor import Finding, examine
 from .command import Commands
-from .output import add_json_option, show
+from .output import paint, show
 
 
 def add_commands(commands: Commands) -> None:
@@ -18,8 +18,11 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser(
         "doctor", help="look everything over and say what to do; 1 where something fails"
     )
-    parser.add_argument("--online", action="store_true", help="also connect to each provider, asking nothing")
-    add_json_option(parser)
+    parser.add_argument(
+        "--online",
+        action="store_true",
+        help="also connect to each provider, and ask what time it is there; no key is sent",
+    )
     parser.set_defaults(run=run, needs_config=False)
 
 
@@ -43,6 +46,6 @@ async def _examine(options: argparse.Namespace) -> list[Finding]:
 
 def _say(one: Finding) -> None:
     what = "".join(sign if sign.isprintable() else "\ufffd" for sign in one.what)
-    print(f"{one.state:5} {one.part:14} {what}", flush=True)
+    print(f"{paint(f'{one.state:5}')} {one.part:14} {what}", flush=True)
     if one.advice:
         print(f"{'':20} -> {one.advice}", flush=True)

@@ -9,7 +9,7 @@ from ..host import Opened
 from ..manage.groups import overview
 from .amounts import ratio
 from .command import Commands, on_installation
-from .output import add_json_option, say_when_live, show
+from .output import say_when_live, show
 
 
 def add_commands(commands: Commands) -> None:
@@ -19,11 +19,10 @@ def add_commands(commands: Commands) -> None:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     listing = verbs.add_parser("list", help="list groups with their ratios")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     change = verbs.add_parser("set", help="set a group's ratio")
-    change.add_argument("name")
+    change.add_argument("name", help="the group, which need not have users yet")
     change.add_argument("--ratio", type=ratio, required=True, metavar="0.8", help="multiplies what it pays")
     change.set_defaults(run=on_installation(_set))
 
@@ -38,4 +37,6 @@ async def _list(parts: Opened, options: argparse.Namespace) -> None:
 
 async def _set(parts: Opened, options: argparse.Namespace) -> None:
     await parts.store.prices.set_group_ratio(options.name, options.ratio)
-    await say_when_live(parts.store, f"group {options.name} has the ratio {show_ratio(options.ratio)}")
+    shown = show_ratio(options.ratio)
+    done = f"group {options.name} has the ratio {shown}"
+    await say_when_live(parts.store, done, options.json, group=options.name, ratio=shown)

@@ -7,7 +7,7 @@ import argparse
 from ..host import Opened
 from ..store.audit import lasting
 from .command import Commands, on_installation
-from .output import add_json_option, show
+from .output import show
 
 
 def add_commands(commands: Commands) -> None:
@@ -17,7 +17,6 @@ def add_commands(commands: Commands) -> None:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     verify = verbs.add_parser("verify", help="print what is wrong with any account; a gateway may be running")
-    add_json_option(verify)
     verify.set_defaults(run=on_installation(_verify))
 
 

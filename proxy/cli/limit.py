@@ -12,7 +12,7 @@ from ..manage.limits import SUBJECTS, set_limit
 from ..store import StoreError
 from .amounts import count, money, quota
 from .command import Commands, on_installation
-from .output import add_json_option, say_when_live, show
+from .output import say_when_live, show
 
 _FLAGS = {
     "rpm": "requests_per_minute", "tpm": "tokens_per_minute", "concurrent": "concurrent",
@@ -28,7 +28,6 @@ def add_commands(commands: Commands) -> None:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     listing = verbs.add_parser("list", help="list what is set")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     change = verbs.add_parser("set", help="change what is given of a subject's limit, leave the rest")
@@ -43,7 +42,7 @@ def add_commands(commands: Commands) -> None:
     change.set_defaults(run=on_installation(_set))
 
     unset = verbs.add_parser("unset", help="take a subject's limit away")
-    unset.add_argument("subject", metavar="SUBJECT")
+    unset.add_argument("subject", metavar="SUBJECT", help=SUBJECTS)
     unset.set_defaults(run=on_installation(_unset))
 
 
@@ -69,9 +68,11 @@ async def _set(parts: Opened, options: argparse.Namespace) -> None:
         raise StoreError("give a limit, such as --rpm 60; 0 takes one away")
     limit = (await parts.store.limits.all()).get(options.subject, Limit())
     await set_limit(parts.store, options.subject, msgspec.structs.replace(limit, **changes))
-    await say_when_live(parts.store, f"limit of {options.subject} set")
+    done = f"limit of {options.subject} set"
+    await say_when_live(parts.store, done, options.json, subject=options.subject)
 
 
 async def _unset(parts: Opened, options: argparse.Namespace) -> None:
     await parts.store.limits.unset(options.subject)
-    await say_when_live(parts.store, f"limit of {options.subject} unset")
+    done = f"limit of {options.subject} unset"
+    await say_when_live(parts.store, done, options.json, subject=options.subject)

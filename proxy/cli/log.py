@@ -16,7 +16,7 @@ from ..store import StoreError
 from ..store.requests import Filters
 from .command import Commands, on_installation, row_id
 from .named import Names, names_of, seconds
-from .output import add_json_option, show
+from .output import show
 
 _MOST = 1000
 
@@ -28,22 +28,20 @@ def add_commands(commands: Commands) -> None:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     listing = verbs.add_parser("list", help="list requests, newest first")
-    listing.add_argument("--user", metavar="NAME")
-    listing.add_argument("--token", metavar="ID", type=row_id)
-    listing.add_argument("--channel", metavar="ID", type=row_id)
-    listing.add_argument("--model")
+    listing.add_argument("--user", metavar="NAME", help="only those of this user")
+    listing.add_argument("--token", metavar="ID", type=row_id, help="only those with this token")
+    listing.add_argument("--channel", metavar="ID", type=row_id, help="only those served by this channel")
+    listing.add_argument("--model", help="only those for this model")
     listing.add_argument("--errors", action="store_true", help="only those that failed")
     listing.add_argument("--since", metavar="1h", type=seconds, help="not older than: 30m, 12h, 7d, 8w")
     listing.add_argument(
         "--limit", metavar="N", type=_limit, default=20, help=f"at most {_MOST} (default 20)"
     )
     listing.add_argument("--before", metavar="CURSOR", help="go on where a list ended")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     one = verbs.add_parser("show", help="show a request and the sum that makes its cost")
-    one.add_argument("request_id")
-    add_json_option(one)
+    one.add_argument("request_id", help="as in x-request-id of the answer, and in `canalgate log list`")
     one.set_defaults(run=on_installation(_show))
 
 

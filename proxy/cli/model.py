@@ -8,7 +8,7 @@ from ..host import Opened
 from ..manage.models import MODES, checked
 from ..records import ModelRoute
 from .command import Commands, names, on_installation
-from .output import add_json_option, say_when_live, show
+from .output import say_when_live, show
 
 
 def add_commands(commands: Commands) -> None:
@@ -18,13 +18,12 @@ def add_commands(commands: Commands) -> None:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     listing = verbs.add_parser("list", help="list models with their channels and what is set")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     change = verbs.add_parser(
         "set", help="set how a model is routed; it may be an alias that no channel offers"
     )
-    change.add_argument("model", metavar="MODEL")
+    change.add_argument("model", metavar="MODEL", help="as clients name it")
     change.add_argument(
         "--mode", default="", metavar="MODE", help=f"{', '.join(MODES)} (default: the gateway's)"
     )
@@ -34,7 +33,7 @@ def add_commands(commands: Commands) -> None:
     change.set_defaults(run=on_installation(_set))
 
     unset = verbs.add_parser("unset", help="route a model like any other")
-    unset.add_argument("model", metavar="MODEL")
+    unset.add_argument("model", metavar="MODEL", help="whose route is forgotten")
     unset.set_defaults(run=on_installation(_unset))
 
 
@@ -57,9 +56,9 @@ async def _set(parts: Opened, options: argparse.Namespace) -> None:
     route = ModelRoute(options.model, options.mode, names(options.fallback))
     store = parts.store
     await store.routes.set(checked(route, await store.routes.all(), await store.channels()))
-    await say_when_live(store, f"route of {options.model} set")
+    await say_when_live(store, f"route of {options.model} set", options.json, model=options.model)
 
 
 async def _unset(parts: Opened, options: argparse.Namespace) -> None:
     await parts.store.routes.unset(options.model)
-    await say_when_live(parts.store, f"route of {options.model} unset")
+    await say_when_live(parts.store, f"route of {options.model} unset", options.json, model=options.model)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import sys
 import time
 from dataclasses import asdict
 from typing import Any
 
-import orjson
-
 from ..host import Opened
 from ..importers import KINDS, Plan, Report, SourceError, apply, bring_logs, verify, with_source
 from ..importers.history import Kind
-from .command import Commands, on_installation
-from .output import add_json_option, say_when_live, show
+from ..store.source import Source
+from .command import Commands, on_installation, typed
+from .output import print_json, say_when_live, show
 from .progress import Bar
 
 _NAMES = {"user": "users", "token": "tokens", "channel": "channels", "code": "codes", "price": "prices",
@@ -38,32 +35,39 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
     parser.add_argument("--logs", action="store_true", help="bring the call log too, as history")
     parser.add_argument("--verify", action="store_true", help="compare the two; 1 where they differ")
-    add_json_option(parser)
-    parser.set_defaults(run=on_installation(_import))
+    parser.set_defaults(run=on_installation(_import, _ask_place))
 
 
 async def _import(parts: Opened, options: argparse.Namespace) -> int:
-    place, now, bar = _asked(options.place), int(time.time()), Bar()
-    adapters = parts.plugins.adapters
-    async with with_source(options.kind, place, database=options.database, progress=bar) as (plan, source):
-        if options.verify:
-            bar.clear()
-            return await _verify(parts, plan, options.json)
-        if options.logs and source is None:
-            raise SourceError("--logs: LiteLLM's log names keys by their hashes, and does not move")
-        report = await apply(
-            parts.store, parts.vault, adapters, plan, now, progress=bar, dry_run=options.dry_run
-        )
-        logs: tuple[int, int] | None = None
-        if options.logs and source is not None and not options.dry_run:
-            kind: Kind = options.kind
-            logs = await bring_logs(parts.store, source, kind, plan, now, bar)
-            await parts.store.requests.fold()
-        bar.clear()
+    with Bar() as bar:
+        async with with_source(options.kind, options.place, database=options.database, progress=bar) as (
+            plan,
+            source,
+        ):
+            if options.verify:
+                bar.clear()
+                return await _verify(parts, plan, options.json)
+            if options.logs and source is None:
+                raise SourceError("--logs: LiteLLM's log names keys by their hashes, and does not move")
+            report, logs = await _moved(parts, plan, source, options, bar)
     _print(report, logs, options)
     if not options.json and not options.dry_run:
-        await say_when_live(parts.store, f"imported from {report.source}")
+        await say_when_live(parts.store, f"imported from {report.source}", False)
     return 0
+
+
+async def _moved(
+    parts: Opened, plan: Plan, source: Source | None, options: argparse.Namespace, bar: Bar
+) -> tuple[Report, tuple[int, int] | None]:
+    """Write it; returns what came of it, and how many rows of the log came and how many are no requests."""
+    now, adapters = int(time.time()), parts.plugins.adapters
+    report = await apply(parts.store, parts.vault, adapters, plan, now, progress=bar, dry_run=options.dry_run)
+    if not options.logs or source is None or options.dry_run:
+        return report, None
+    kind: Kind = options.kind
+    logs = await bring_logs(parts.store, source, kind, plan, now, bar)
+    await parts.store.requests.fold()
+    return report, logs
 
 
 async def _verify(parts: Opened, plan: Plan, as_json: bool) -> int:
@@ -74,7 +78,7 @@ async def _verify(parts: Opened, plan: Plan, as_json: bool) -> int:
 
 def _print(report: Report, logs: tuple[int, int] | None, options: argparse.Namespace) -> None:
     if options.json:
-        print(orjson.dumps(_json(report, logs), option=orjson.OPT_INDENT_2).decode())
+        print_json(_json(report, logs))
         return
     if report.is_dry:
         items = [
@@ -129,7 +133,6 @@ def _json(report: Report, logs: tuple[int, int] | None) -> dict[str, Any]:
     }
 
 
-def _asked(place: str) -> str:
-    if place != "-":
-        return place
-    return getpass.getpass("database: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+def _ask_place(options: argparse.Namespace) -> None:
+    if options.place == "-":
+        options.place = typed("database")

@@ -18,25 +18,27 @@ usage: canalgate [--config FILE] COMMAND ...
 One address and one key for every model provider.
 
 To begin:
-  canalgate serve                             run the gateway; it prints what to do next
-  canalgate channel add --name deepseek --type deepseek --key - --models deepseek-chat
-  canalgate token create my-app               a key for a client, shown once
-  canalgate doctor                            what is wrong, and what to do about it
+  canalgate serve                  run the gateway; it prints what to do next
+  canalgate channel add --name deepseek --type deepseek --key - --models M
+  canalgate token create my-app    a key for a client, shown once
+  canalgate doctor                 what is wrong, and what to do about it
 
 Commands:
 {commands}
 
 Options:
-  -h, --help     this, or with a command what it takes: canalgate channel add --help
-  --config FILE  settings (default ./config.toml, if any); config.example.toml has them all
+  -h, --help     this; behind a command, what it takes: canalgate channel --help
+  --config FILE  settings (default ./config.toml, if any)
+  --json         behind a command: print JSON
   --version      the version
 
-Exit status: 0 done, 1 failed or something is wrong, 2 wrong usage, 130 interrupted.
+Exit status: 0 done, 1 something failed or is wrong, 2 wrong usage,
+130 interrupted.
 """
 
 
 def overview(commands: Commands) -> str:
-    """Return the text; it fits into 24 lines of 100 characters."""
+    """Return the text; it fits into 30 lines of 80 characters."""
     named = {name for _, names in _LINES for name in names}
     rest = tuple(name for name in commands.choices if name not in named)
     lines = [

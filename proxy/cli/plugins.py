@@ -7,13 +7,12 @@ import argparse
 from ..config import Config
 from ..host import load_plugins
 from .command import Commands
-from .output import add_json_option, show
+from .output import show
 
 
 def add_commands(commands: Commands) -> None:
     """Add this module's command."""
     parser = commands.add_parser("plugins", help="list plugins, their hooks, and why one is off")
-    add_json_option(parser)
     parser.set_defaults(run=run)
 
 

@@ -16,7 +16,7 @@ from ..prices.one_api import read_ratios
 from ..store import StoreError
 from .amounts import count
 from .command import Commands, on_installation
-from .output import add_json_option, say_when_live, show
+from .output import say_when_live, show
 
 _MILLION = EACH["prompt"]
 
@@ -32,18 +32,16 @@ def add_commands(commands: Commands) -> None:
     listing = verbs.add_parser("list", help="list what the models of all channels cost, in dollars")
     listing.add_argument("--model", metavar="PATTERN", default="*", help="only these: gpt-4o, claude-*")
     listing.add_argument("--unpriced", action="store_true", help="only those without a price")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     one = verbs.add_parser("show", help="show every part of a model's price")
-    one.add_argument("model")
-    add_json_option(one)
+    one.add_argument("model", help="as clients name it")
     one.set_defaults(run=on_installation(_show))
 
     change = verbs.add_parser(
         "set", help="set a model's price, all of it: what is not given is not charged apart"
     )
-    change.add_argument("model")
+    change.add_argument("model", help="as clients name it")
     for part in EACH:
         change.add_argument(f"--{part.replace('_', '-')}", metavar="2.5", help=f"dollars per {_unit(part)}")
     for bound in BOUNDS:
@@ -53,7 +51,7 @@ def add_commands(commands: Commands) -> None:
     change.set_defaults(run=on_installation(_set))
 
     unset = verbs.add_parser("unset", help="forget a price that was set")
-    unset.add_argument("model")
+    unset.add_argument("model", help="which has the shipped price again, if there is one")
     unset.set_defaults(run=on_installation(_unset))
 
     imports = verbs.add_parser("import", help="set prices and group ratios from One API's ratios")
@@ -105,12 +103,13 @@ async def _set(parts: Opened, options: argparse.Namespace) -> None:
         await set_price(parts.store, options.model, fields)
     except Refused as exc:
         raise StoreError(f"--{exc.field} = {exc.problem}") from exc
-    await say_when_live(parts.store, f"price of {options.model} set")
+    await say_when_live(parts.store, f"price of {options.model} set", options.json, model=options.model)
 
 
 async def _unset(parts: Opened, options: argparse.Namespace) -> None:
     await parts.store.prices.unset(options.model)
-    await say_when_live(parts.store, f"price of {options.model} unset")
+    done = f"price of {options.model} unset"
+    await say_when_live(parts.store, done, options.json, model=options.model)
 
 
 async def _import(parts: Opened, options: argparse.Namespace) -> None:
@@ -121,7 +120,8 @@ async def _import(parts: Opened, options: argparse.Namespace) -> None:
     except ValueError as exc:
         raise StoreError(f"{options.file}: {exc}") from exc
     await parts.store.prices.set_all(prices, groups)
-    await say_when_live(parts.store, f"prices of {len(prices)} models and ratios of {len(groups)} groups set")
+    done = f"prices of {len(prices)} models and ratios of {len(groups)} groups set"
+    await say_when_live(parts.store, done, options.json, models=sorted(prices), groups=sorted(groups))
 
 
 async def _book(parts: Opened) -> PriceBook:

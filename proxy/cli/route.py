@@ -19,7 +19,7 @@ from ..routing.explain import Line, explain
 from ..routing.health import Health
 from ..store import StoreError
 from .command import Commands, on_installation, row_id
-from .output import add_json_option, show
+from .output import show
 
 
 def add_commands(commands: Commands) -> None:
@@ -27,8 +27,10 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("route", help="say which channels would be asked for a model, and why not")
     parser.add_argument("model", metavar="MODEL", help="as a client would name it")
     parser.add_argument("--token", type=row_id, metavar="ID", help="as for this token, by its user's group")
-    parser.add_argument("--endpoint", choices=get_args(Endpoint), default="chat/completions")
-    add_json_option(parser)
+    parser.add_argument(
+        "--endpoint", choices=get_args(Endpoint), default="chat/completions",
+        help="what would be asked (default chat/completions)",
+    )  # fmt: skip
     parser.set_defaults(run=on_installation(_route))
 
 

@@ -9,7 +9,7 @@ from ..keys.keyfile import KEY_FILE, alone
 from ..manage.rotation import add_key, begin, forget_older, is_on_one_machine
 from ..store import StoreError
 from .command import Commands, on_installation
-from .output import are_live, say_when_live
+from .output import are_live, say, say_when_live
 
 
 def add_commands(commands: Commands) -> None:
@@ -33,25 +33,32 @@ async def _rotate(parts: Opened, options: argparse.Namespace) -> None:
         if options.forget:
             raise StoreError("--forget: the keys are in data.secret_key, which you can shorten yourself")
         await begin(parts.store, parts.vault, data.secret_key)
-        await _reseal(parts)
+        await _reseal(parts, options)
         return
     with alone(path):
-        if not await add_key(parts.store, parts.vault, path, alone=is_on_one_machine(data.database)):
-            print(f"new key added to {path}; nothing is sealed with it yet")
-            print("copy this file to every machine with a gateway on this database, then run this again")
+        if await add_key(parts.store, parts.vault, path, alone=is_on_one_machine(data.database)):
+            await _reseal(parts, options)
             return
-        is_done = await _reseal(parts)
-        if options.forget:
-            if not is_done:
-                raise StoreError("--forget: a gateway has not taken the new key; older keys stay, try again")
-            forget_older(parts.vault, path)
-            print(f"older keys dropped from {path}")
+    done = (
+        f"new key added to {path}; nothing is sealed with it yet\n"
+        "copy this file to every machine with a gateway on this database, then run this again"
+    )
+    say(done, options.json, sealed=0)
 
 
-async def _reseal(parts: Opened) -> bool:
-    """Seal everything anew; says whether all gateways have taken the key, so that none seals with another."""
-    sealed = parts.store.sealed
-    done = await sealed.reseal()
-    await say_when_live(parts.store, f"{done} secrets sealed with the new key")
-    await sealed.reseal()  # what gateways have written before they took it
-    return await are_live(parts.store) and not await sealed.old()
+async def _reseal(parts: Opened, options: argparse.Namespace) -> None:
+    """Seal everything anew, and drop older keys where that is asked for.
+
+    Raises StoreError where they must stay, as a gateway may still seal with one.
+    """
+    store, path = parts.store, parts.config.data_dir / KEY_FILE
+    count = await store.sealed.reseal()
+    await are_live(store)
+    await store.sealed.reseal()  # what gateways have written before they took it
+    done = f"{count} secrets sealed with the new key"
+    if options.forget:
+        if not await are_live(store) or await store.sealed.old():
+            raise StoreError(f"{done}, but a gateway has not taken it; older keys stay, try again")
+        forget_older(parts.vault, path)
+        done += f", older keys dropped from {path}"
+    await say_when_live(store, done, options.json, sealed=count)

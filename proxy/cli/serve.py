@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 
 import msgspec
@@ -13,6 +14,8 @@ from ..host import ROOT_NAME, FirstStart, Ready, serve
 from ..logs import logging_to_stderr
 from ..routing.snapshot import DEMO_CHANNEL_ID
 from .command import Commands
+
+log = logging.getLogger(__name__)
 
 
 def add_commands(commands: Commands) -> None:
@@ -24,7 +27,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--replace", action="store_true", help="take the port of the gateway that runs here, dropping nothing"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, prints="how to begin, and a log whose form is a setting")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
@@ -48,6 +51,7 @@ def _run_loop(config: Config, replace: bool) -> None:
     try:
         import uvloop
     except ImportError:
+        log.info("uvloop is not installed; asyncio's own event loop is used")
         asyncio.run(serve(config, _announce, replace=replace))
     else:
         uvloop.run(serve(config, _announce, replace=replace))

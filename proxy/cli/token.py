@@ -15,7 +15,7 @@ from ..store import StoreError
 from ..store.rows import token_account
 from .amounts import ACTOR, balance, date, expiry, standing
 from .command import Commands, names, on_installation, row_id
-from .output import add_json_option, say_when_live, show
+from .output import say_when_live, show
 
 
 def add_commands(commands: Commands) -> None:
@@ -39,11 +39,10 @@ def add_commands(commands: Commands) -> None:
     create.set_defaults(run=on_installation(_create))
 
     listing = verbs.add_parser("list", help="list tokens")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     edit = verbs.add_parser("edit", help="change what a token may spend")
-    edit.add_argument("id", type=row_id)
+    edit.add_argument("id", type=row_id, help="its number, as `canalgate token list` shows it")
     edit.add_argument(
         "--quota", type=balance, required=True, metavar="10usd", help="what it may still spend, or unlimited"
     )
@@ -53,7 +52,7 @@ def add_commands(commands: Commands) -> None:
         change = verbs.add_parser(
             verb, help="stop a token from working" if status == DISABLED else "let it work again"
         )
-        change.add_argument("id", type=row_id)
+        change.add_argument("id", type=row_id, help="its number, as `canalgate token list` shows it")
         change.set_defaults(run=on_installation(_set_status), status=status)
 
 
@@ -70,8 +69,10 @@ async def _create(parts: Opened, options: argparse.Namespace) -> None:
     token, key = await create(
         parts.store, parts.vault, user, lambda token: replace(token, **given), options.quota, now
     )
-    print(key)
-    await say_when_live(parts.store, f"token {token.id} created, shown only now")
+    if not options.json:
+        print(key)
+    done = f"token {token.id} created, shown only now"
+    await say_when_live(parts.store, done, options.json, id=token.id, key=key)
 
 
 async def _list(parts: Opened, options: argparse.Namespace) -> None:
@@ -94,9 +95,9 @@ async def _edit(parts: Opened, options: argparse.Namespace) -> None:
         raise StoreError(f"there is no token {options.id}")
     now = int(time.time())
     await parts.store.accounts.set_balance(token_account(options.id), options.quota, ACTOR, now)
-    await say_when_live(parts.store, f"token {options.id} changed")
+    await say_when_live(parts.store, f"token {options.id} changed", options.json, id=options.id)
 
 
 async def _set_status(parts: Opened, options: argparse.Namespace) -> None:
     await parts.store.set_token_status(options.id, options.status)
-    await say_when_live(parts.store, f"token {options.id} {options.status}")
+    await say_when_live(parts.store, f"token {options.id} {options.status}", options.json, id=options.id)

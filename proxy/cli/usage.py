@@ -11,7 +11,7 @@ from ..host import Opened
 from ..store.rollups import SPANS, By, Span, Total
 from .command import Commands, on_installation
 from .named import Names, names_of, seconds
-from .output import add_json_option, show
+from .output import show
 
 _BY: Mapping[str, By] = {
     "model": "model", "token": "token_id", "user": "user_id", "channel": "channel_id",
@@ -29,7 +29,6 @@ def add_commands(commands: Commands) -> None:
         "--since", metavar="7d", type=seconds, default=7 * _DAY_S,
         help="from the hour so long ago, beyond two months from the day (UTC): 12h, 30d, 8w",
     )  # fmt: skip
-    add_json_option(parser)
     parser.set_defaults(run=on_installation(_usage))
 
 

@@ -16,7 +16,7 @@ from ..store import StoreError
 from ..store.rows import user_account
 from .amounts import ACTOR, add_idempotency_option, allow_negative, balance, signed, standing
 from .command import Commands, on_installation
-from .output import add_json_option, say_when_live, show
+from .output import say, say_when_live, show
 
 
 def add_commands(commands: Commands) -> None:
@@ -26,26 +26,31 @@ def add_commands(commands: Commands) -> None:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     create = verbs.add_parser("create", help="add a user; the password is shown once")
-    create.add_argument("name")
-    create.add_argument("--role", choices=("user", "admin"), default="user")
-    create.add_argument("--group", default=DEFAULT_GROUP)
+    create.add_argument("name", help="by which they log in")
+    create.add_argument(
+        "--role", choices=("user", "admin"), default="user", help="what they may do (default user)"
+    )
+    create.add_argument(
+        "--group",
+        default=DEFAULT_GROUP,
+        help=f"which channels and prices are theirs (default {DEFAULT_GROUP})",
+    )
     _add_quota(create, "what they may spend (default: the setting quota.new_user)")
     create.add_argument("--invited-by", metavar="NAME", help="who has invited them: both get their gifts")
     create.set_defaults(run=on_installation(_create))
 
     listing = verbs.add_parser("list", help="list users")
-    add_json_option(listing)
     listing.set_defaults(run=on_installation(_list))
 
     edit = verbs.add_parser("edit", help="change what is given, leave the rest")
-    edit.add_argument("name")
-    edit.add_argument("--role", choices=("user", "admin"))
-    edit.add_argument("--group")
+    edit.add_argument("name", help="who is changed")
+    edit.add_argument("--role", choices=("user", "admin"), help="what they may do")
+    edit.add_argument("--group", help="which channels and prices are theirs")
     _add_quota(edit, "what they may still spend")
     edit.set_defaults(run=on_installation(_edit), status=None)
 
     topup = verbs.add_parser("topup", help="add to what a user may spend, or take from it")
-    topup.add_argument("name")
+    topup.add_argument("name", help="whose balance it is")
     topup.add_argument("amount", type=signed, metavar="AMOUNT", help="like 10usd, $10, -5usd; 500000 is $1")
     topup.add_argument("--note", default="", help="why, for the account's history")
     add_idempotency_option(topup)
@@ -54,11 +59,11 @@ def add_commands(commands: Commands) -> None:
 
     for verb, status in (("enable", ENABLED), ("disable", DISABLED)):
         change = verbs.add_parser(verb, help=f"{verb} a user and all tokens of theirs")
-        change.add_argument("name")
+        change.add_argument("name", help=f"who is {status}")
         change.set_defaults(run=on_installation(_edit), status=status, role=None, group=None)
 
     password = verbs.add_parser("password", help="give a user a new password, shown once")
-    password.add_argument("name")
+    password.add_argument("name", help="who gets it")
     password.set_defaults(run=on_installation(_password))
 
 
@@ -76,8 +81,10 @@ async def _create(parts: Opened, options: argparse.Namespace) -> None:
     quota = options.quota if "quota" in options else parse_balance(parts.config.quota.new_user)
     invitation = await users.invitation(parts.store, options.invited_by or "", parts.config.quota)
     user = await users.create(parts.store, user, quota, invitation)
-    print(f"password: {password}")
-    await say_when_live(parts.store, f"user {user.name} created")
+    if not options.json:
+        print(f"password: {password}")
+    done = f"user {user.name} created"
+    await say_when_live(parts.store, done, options.json, id=user.id, name=user.name, password=password)
 
 
 async def _topup(parts: Opened, options: argparse.Namespace) -> None:
@@ -87,7 +94,10 @@ async def _topup(parts: Opened, options: argparse.Namespace) -> None:
     state = await accounts.state(name)
     done = "added" if options.amount > 0 else "taken"
     remaining = standing(state, as_json=False)["remaining"]
-    print(f"user {user.name}: {show_quota(abs(options.amount))} {done}, {remaining} remaining")
+    say(
+        f"user {user.name}: {show_quota(abs(options.amount))} {done}, {remaining} remaining",
+        options.json, id=user.id, name=user.name, amount=options.amount, **standing(state, as_json=True),
+    )  # fmt: skip
 
 
 async def _list(parts: Opened, options: argparse.Namespace) -> None:
@@ -119,7 +129,7 @@ async def _edit(parts: Opened, options: argparse.Namespace) -> None:
     if "quota" in options:
         await parts.store.accounts.set_balance(user_account(user.id), options.quota, ACTOR, int(time.time()))
     await users.edit(parts.store, user.id, changed)
-    await say_when_live(parts.store, f"user {user.name} changed")
+    await say_when_live(parts.store, f"user {user.name} changed", options.json, id=user.id, name=user.name)
 
 
 async def _password(parts: Opened, options: argparse.Namespace) -> None:
@@ -127,8 +137,10 @@ async def _password(parts: Opened, options: argparse.Namespace) -> None:
     password = new_password()
     hashed = await asyncio.to_thread(hash_password, password)
     await users.set_password(parts.store, user, hashed)
-    print(f"password: {password}")
-    await say_when_live(parts.store, f"user {user.name} changed")
+    if not options.json:
+        print(f"password: {password}")
+    done = f"user {user.name} changed"
+    await say_when_live(parts.store, done, options.json, id=user.id, name=user.name, password=password)
 
 
 async def _find(parts: Opened, name: str) -> User:

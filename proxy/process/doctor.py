@@ -10,14 +10,18 @@ import asyncio
 import http.client
 import json
 import os
+import re
 import shutil
+import socket
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from ...plugins.manager import PluginManager
@@ -31,6 +35,7 @@ from ..records import ENABLED
 from ..routing.snapshot import Settings, UsableChannel, build
 from ..store import DatabaseError, StoreError
 from ..store.open import DATABASE_FILE
+from ..store.requests import Filters
 from ..upstream.pool import tls_context
 
 State = Literal["ok", "warn", "fail"]
@@ -38,7 +43,7 @@ State = Literal["ok", "warn", "fail"]
 _LOW_BYTES, _NO_BYTES = 1_000_000_000, 100_000_000
 _SLOW_MS, _APART_S = 200, 5
 _FEW_FILES = 4096
-_PORT_S = 3.0
+_PORT_S, _DATE_S = 3.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,10 @@ class Finding:
     state: State
     what: str
     advice: str = ""
+
+
+_Tried: TypeAlias = tuple[Finding, int | None]
+"""How a host is, and how many seconds its clock is ahead of ours."""
 
 
 async def examine(path: Path | None, *, online: bool) -> AsyncIterator[Finding]:
@@ -91,7 +100,10 @@ def _folder(config: Config) -> Iterator[Finding]:
         else:
             yield Finding("data", "ok", f"{folder} is not there; the first `canalgate serve` makes it")
         return
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+    if _is_read_only(folder):
+        advice = "mount it for writing, or set data.dir to a folder elsewhere"
+        yield Finding("data", "fail", f"{folder} is on a file system that is mounted read-only", advice)
+    elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         advice = "run as the user it belongs to, or give it to who runs the gateway (chown -R)"
         yield Finding("data", "fail", f"{folder} cannot be written by this user", advice)
     elif _is_open(folder):
@@ -123,7 +135,8 @@ def _key(config: Config) -> Finding:
 def _disk(config: Config) -> Finding:
     folder = config.data_dir.absolute()
     free = shutil.disk_usage(next(one for one in (folder, *folder.parents) if one.is_dir())).free
-    what = f"{free / 1e9:.1f} GB free below {config.data_dir}"
+    size = f"{free / 1e9:.1f} GB" if free >= _LOW_BYTES else f"{free / 1e6:.0f} MB"
+    what = f"{size} free below {config.data_dir}"
     if free < _LOW_BYTES:
         advice = "make room, or keep requests for fewer days: ledger.keep_days"
         return Finding("disk", "fail" if free < _NO_BYTES else "warn", what, advice)
@@ -212,9 +225,27 @@ async def _contents(parts: Opened, online: bool) -> AsyncIterator[Finding]:
         yield Finding(
             "channels", "ok", f"{len(good)} enabled of {len(rows)}; test them: canalgate channel test all"
         )
-    if online:
-        for finding in await asyncio.gather(*_reached(parts.config, good)):
-            yield finding
+    tried = await asyncio.gather(*_reached(parts.config, good)) if online else []
+    for finding, _ in tried:
+        yield finding
+    yield await _clock(parts, [apart_s for _, apart_s in tried if apart_s is not None])
+
+
+async def _clock(parts: Opened, apart_s: list[int]) -> Finding:
+    """Judge this machine's clock by what providers say, and by the latest request of the log."""
+    newest, _ = await parts.store.requests.page(Filters(), None, 1)
+    back_s = max([one.at_ms // 1000 - int(time.time()) for one in newest], default=0)
+    advice = "set it by NTP (timedatectl set-ntp true): tokens' ends, budgets and the log go by it"
+    if apart_s and abs(least := min(apart_s, key=abs)) > _APART_S:
+        return Finding("clock", "warn", f"every provider's clock is {least:+} s from this machine's", advice)
+    if back_s > _APART_S:
+        return Finding("clock", "warn", f"it is {back_s} s before the latest request of the log", advice)
+    what = (
+        "agrees with a provider's"
+        if apart_s
+        else "goes on from the log; --online compares it with providers'"
+    )
+    return Finding("clock", "ok", what)
 
 
 async def _database(parts: Opened) -> Finding:
@@ -231,10 +262,11 @@ async def _database(parts: Opened) -> Finding:
         return Finding(
             "database", "warn", what, "bring it nearer: records are imported, and balances leased, there"
         )
-    return Finding("database", "ok", f"{what}, clocks agree")
+    is_remote = bool(parts.config.data.database)
+    return Finding("database", "ok", f"{what}, clocks agree" if is_remote else what)
 
 
-def _reached(config: Config, channels: list[UsableChannel]) -> Iterator[Coroutine[Any, Any, Finding]]:
+def _reached(config: Config, channels: list[UsableChannel]) -> Iterator[Coroutine[Any, Any, _Tried]]:
     """Yield a try of each host, once."""
     hosts: dict[tuple[str, int, bool], str] = {}
     for one in channels:
@@ -247,22 +279,57 @@ def _reached(config: Config, channels: list[UsableChannel]) -> Iterator[Coroutin
         yield _reach(config, host, port, is_tls, name)
 
 
-async def _reach(config: Config, host: str, port: int, is_tls: bool, name: str) -> Finding:
-    """Connect, and speak TLS where the address says so; nothing is asked."""
+async def _reach(config: Config, host: str, port: int, is_tls: bool, name: str) -> _Tried:
+    """Connect, speak TLS where the address says so, and ask what time it is there; no key is sent."""
     where = f"{name}: {host}:{port}"
     tls = tls_context(config.upstream.ca_file) if is_tls else None
     try:
         async with asyncio.timeout(config.upstream.connect_s):
-            _, writer = await asyncio.open_connection(host, port, ssl=tls)
-        writer.close()
-    except TimeoutError:
-        problem = f"no connection within {config.upstream.connect_s:g} s"
+            reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     except (OSError, ValueError) as exc:
-        problem = str(exc)
-    else:
-        return Finding("provider", "ok", f"{where} can be reached{' by TLS' if is_tls else ''}")
-    advice = "check address, DNS and firewall; see channel edit --proxy, and the setting upstream.ca_file"
-    return Finding("provider", "fail", f"{where}: {problem}", advice)
+        what, advice = _why(exc, config.upstream.connect_s)
+        return Finding("provider", "fail", f"{where}: {what}", advice), None
+    with closing(writer):
+        apart_s = await _apart(reader, writer, host)
+    return Finding("provider", "ok", f"{where} can be reached{' by TLS' if is_tls else ''}"), apart_s
+
+
+async def _apart(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> int | None:
+    """Return how many seconds the clock of an HTTP server is ahead of ours; None where it does not say."""
+    try:
+        async with asyncio.timeout(_DATE_S):
+            writer.write(f"HEAD / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+        said = re.search(rb"(?im)^date: (.+?)\r$", head)
+        return round(parsedate_to_datetime(said[1].decode()).timestamp() - time.time()) if said else None
+    except (OSError, ValueError, EOFError, asyncio.LimitOverrunError):
+        return None
+
+
+def _why(exc: Exception, waited_s: float) -> tuple[str, str]:
+    """Return why a host cannot be reached, and what to do about it."""
+    if isinstance(exc, TimeoutError):
+        advice = "a firewall may be in between; a proxy on the way is set by channel edit --proxy"
+        return f"no connection within {waited_s:g} s", advice
+    if isinstance(exc, socket.gaierror):
+        return "there is no such name", "check the channel's base URL, and this machine's DNS"
+    if isinstance(exc, ConnectionRefusedError):
+        return "nothing listens there", "start the program that should, or correct the channel's base URL"
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        advice = "if its authority is your own, name it in upstream.ca_file; a wrong clock does this too"
+        return f"its certificate is not trusted: {exc.verify_message}", advice
+    if isinstance(exc, ssl.SSLError):
+        return (
+            f"no TLS there: {getattr(exc, 'reason', None) or exc}",
+            "correct the channel's base URL: perhaps http://, or another port",
+        )
+    return getattr(exc, "strerror", None) or str(
+        exc
+    ), "check the channel's base URL, and this machine's network"
+
+
+def _is_read_only(folder: Path) -> bool:
+    return sys.platform != "win32" and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def _is_open(path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 
 from ...plugins import Endpoint
 from ..alarms import hint
@@ -45,13 +45,24 @@ class Checkups:
                 )  # fmt: skip
 
 
-async def check_all(relay: Relay, channels: list[UsableChannel], model: str = "") -> list[Result]:
-    """Test the channels, a few side by side: this model, or the first of each, on each of its keys."""
+async def check_all(
+    relay: Relay,
+    channels: list[UsableChannel],
+    model: str = "",
+    endpoint: Endpoint | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Result]:
+    """Test the channels, a few side by side: this model, or the first of each, on each of its keys.
+
+    `progress` is told how many tests have ended, of how many.
+    """
     every = [way for channel in channels if channel.row.id != DEMO_CHANNEL_ID for way in ways(channel)]
     places = {(way.row.id, hint(way.channel.key)): place for place, way in enumerate(every)}
-    found = [
-        result async for result in check_each(relay, [(way, model or way.row.models[0]) for way in every])
-    ]
+    asks, found = [(way, model or way.row.models[0]) for way in every], []
+    async for result in check_each(relay, asks, endpoint):
+        found.append(result)
+        if progress is not None:
+            progress(len(found), len(every))
     return sorted(found, key=lambda result: places[result.channel_id, result.key])
 
 

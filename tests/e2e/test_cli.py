@@ -224,8 +224,8 @@ def test_a_wrong_command_says_so_in_one_line(refused, status, line, said):
 @pytest.mark.parametrize("line", ["", "channel", "token", "user"])
 def test_half_a_command_shows_help(place, line):
     done = place.run(*line.split())
-    assert (done.returncode, done.stderr) == (2, "")
-    assert done.stdout.startswith(f"usage: {' '.join(['canalgate', *line.split()])} ")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"usage: {' '.join(['canalgate', *line.split()])} ")
 
 
 def test_a_port_that_is_taken_is_one_clear_line(place):

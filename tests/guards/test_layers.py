@@ -15,8 +15,8 @@ AREAS = {
     "values": "disk errors records tasks config settings other_names logs auth wire wire.* keys keys.*"
     " process process.systemd process.handover process.signals billing billing.money billing.pricing"
     " billing.limits billing.receipts relaying relaying.tail relaying.whole relaying.packed relaying.chain"
-    " relaying.events relaying.numbered relaying.passing ledger ledger.entry ledger.book ledger.journal prices prices.*"
-    " metering metering.*",
+    " relaying.events relaying.numbered relaying.passing ledger ledger.entry ledger.book ledger.journal"
+    " prices prices.* metering metering.*",
     "choice": "routing routing.*",
     "store": "store store.*",
     "parts": "live access_log alarms watchers credentials upstream upstream.* ledger.* wire.pages"

@@ -27,11 +27,18 @@ def test_the_binary_holds_every_package_that_is_needed_and_every_extra():
 
 
 def test_every_package_of_the_locks_is_pinned_by_hashes():
-    for text in (LOCK, (ROOT / "release" / "tools.lock").read_text("utf-8")):
+    for text in (
+        LOCK,
+        *((ROOT / "release" / f"{name}.lock").read_text("utf-8") for name in ("tools", "zig")),
+    ):
         wanted = re.split(r"\n(?=\S)", text.strip())
         assert [
             one for one in wanted if not re.match(r"\S+==\S+ .*--hash=sha256:[0-9a-f]{64}", one, re.DOTALL)
         ] == []
+
+
+def test_windows_is_not_asked_for_the_event_loop_that_it_cannot_have():
+    assert re.search(r"(?m)^uvloop==\S+ ; sys_platform != 'win32' ", LOCK)
 
 
 def test_there_are_few_dependencies_and_each_is_justified():

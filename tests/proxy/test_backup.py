@@ -48,7 +48,7 @@ async def test_answers_that_are_in_no_database_yet_are_in_a_backup_made_meanwhil
         back_up(config(tmp_path / "old"), tmp_path / "kept", NOW, quietly)
         found, _ = await gateway.parts.store.requests.page(Filters(), None, 10)
         assert found == []
-    restore(config(tmp_path / "new"), tmp_path / "kept", NOW)
+    restore(config(tmp_path / "new"), tmp_path / "kept", NOW, quietly)
     async with running(config(tmp_path / "new")) as (parts, _, _):
         found, _ = await parts.store.requests.page(Filters(), None, 10)
         assert [entry.model for entry in found] == ["demo"] * 3
@@ -59,7 +59,7 @@ async def test_a_key_of_the_old_installation_opens_the_restored_one(tmp_path):
         await gateway.add_channel("http://127.0.0.1:9/v1")
         back_up(config(tmp_path / "old"), tmp_path / "kept", NOW, quietly)
         hashed = gateway.parts.vault.token_hash(gateway.key.removeprefix("sk-"))
-    restore(config(tmp_path / "new"), tmp_path / "kept", NOW)
+    restore(config(tmp_path / "new"), tmp_path / "kept", NOW, quietly)
     async with opened(config(tmp_path / "new")) as parts:
         assert (await parts.store.token_by_hash(hashed))[1].name == "root"
         assert [row.keys for row in await parts.store.channels()] == [("sk-upstream-secret",)]
@@ -94,15 +94,15 @@ async def test_a_copy_is_of_one_moment_though_others_write_meanwhile(tmp_path, m
 async def test_nothing_is_restored_under_a_gateway_that_runs(tmp_path, kept):
     async with support.gateway(tmp_path / "busy"):
         with pytest.raises(ConfigError, match="a gateway is running on it"):
-            restore(config(tmp_path / "busy"), kept, NOW, replace=True)
+            restore(config(tmp_path / "busy"), kept, NOW, quietly, replace=True)
 
 
 async def test_what_is_there_is_only_put_aside_where_that_is_asked_for(tmp_path, kept):
     async with opened(config(tmp_path / "new")):
         pass
     with pytest.raises(ConfigError, match="--replace puts it aside"):
-        restore(config(tmp_path / "new"), kept, NOW)
-    _, before = restore(config(tmp_path / "new"), kept, NOW, replace=True)
+        restore(config(tmp_path / "new"), kept, NOW, quietly)
+    _, before = restore(config(tmp_path / "new"), kept, NOW, quietly, replace=True)
     assert before.name == "before-restore-20270115-080000"
     assert {"canalgate.db", "secret.key"} <= {path.name for path in before.iterdir()}
     assert await ratios(tmp_path / "new") == {"vip": 800_000}
@@ -124,7 +124,7 @@ async def test_a_file_that_is_there_is_not_written_over(tmp_path, kept):
 
 @pytest.mark.parametrize("work", [
     lambda settings, file: back_up(settings, file, NOW, quietly),
-    lambda settings, file: restore(settings, file, NOW),
+    lambda settings, file: restore(settings, file, NOW, quietly),
 ])  # fmt: skip
 def test_a_database_on_a_server_is_left_to_its_own_tools(tmp_path, work):
     with pytest.raises(ConfigError, match="pg_dump") as refused:
@@ -139,7 +139,7 @@ async def test_a_key_from_the_configuration_is_in_no_backup(tmp_path):
     made = back_up(settings, tmp_path / "kept", NOW, quietly)
     with tarfile.open(tmp_path / "kept") as archive:
         assert (made.has_key, "secret.key" in archive.getnames()) == (False, False)
-    restored, _ = restore(config(tmp_path / "new"), tmp_path / "kept", NOW)
+    restored, _ = restore(config(tmp_path / "new"), tmp_path / "kept", NOW, quietly)
     assert restored == made
 
 
@@ -179,6 +179,6 @@ def damaged(kept):
 async def test_a_file_that_is_no_whole_backup_changes_nothing(tmp_path, kept, spoil):
     spoil(kept)
     with pytest.raises((ConfigError, DatabaseError)):
-        restore(config(tmp_path / "new"), kept, NOW)
+        restore(config(tmp_path / "new"), kept, NOW, quietly)
     assert list((tmp_path / "new").iterdir()) == []
     assert not list(tmp_path.glob("**/escaped.log"))

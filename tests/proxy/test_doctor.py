@@ -1,6 +1,11 @@
 """What the doctor finds, and that nothing is made by looking."""
 
+import asyncio
 import socket
+import ssl
+import time
+from contextlib import asynccontextmanager
+from email.utils import formatdate
 
 import pytest
 import support
@@ -167,12 +172,13 @@ async def test_a_key_that_was_refused_is_a_warning_without_the_key(tmp_path, set
     assert (state, "sk-upstream" in what) == ("warn", False)
 
 
-async def test_a_provider_is_asked_for_only_where_that_is_wanted(tmp_path, settings, provider):
+async def test_a_provider_is_asked_only_where_that_is_wanted_and_without_a_key(tmp_path, settings, provider):
     await install(tmp_path / "data", channel("one", provider.url))
     assert await found(settings(), "provider") == []
     ((state, what),) = await found(settings(), "provider", online=True)
     assert (state, what.startswith("channel 1 one: 127.0.0.1:")) == ("ok", True)
-    assert provider.asked == []
+    (asked,) = provider.asked
+    assert (asked.line, asked.header("authorization")) == ("HEAD / HTTP/1.1", None)
 
 
 async def test_a_provider_that_cannot_be_reached_fails(tmp_path, settings):
@@ -191,3 +197,85 @@ async def test_a_provider_without_tls_where_the_address_says_so_fails(tmp_path, 
 async def test_a_channel_that_is_off_is_not_tried(tmp_path, settings):
     await install(tmp_path / "data", channel("one", "http://127.0.0.1:1/v1", status="disabled"))
     assert await found(settings(), "provider", online=True) == []
+
+
+@asynccontextmanager
+async def saying(head):
+    """A server that answers anything with a head; its base URL."""
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+
+
+def head_at(seconds):
+    return f"HTTP/1.1 404 Not Found\r\ndate: {formatdate(seconds, usegmt=True)}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("head", "state", "words"),
+    [
+        (0, "ok", "agrees with a provider's"),
+        (3600, "warn", "every provider's clock is +3"),
+        (-3600, "warn", "every provider's clock is -3"),
+        (b"HTTP/1.1 200 OK\r\ndate: yesterday\r\n\r\n", "ok", "goes on from the log"),
+        (b"SSH-2.0-nothing\r\n\r\n", "ok", "goes on from the log"),
+        (b"", "ok", "goes on from the log"),
+        (b"x" * 100_000, "ok", "goes on from the log"),
+    ],
+)
+async def test_the_clock_is_compared_with_what_providers_say(tmp_path, settings, head, state, words):
+    if isinstance(head, int):
+        head = head_at(time.time() + head)
+    async with saying(head) as url:
+        await install(tmp_path / "data", channel("one", url))
+        ((was, what),) = await found(settings(), "clock", online=True)
+    assert (was, words in what) == (state, True)
+
+
+async def test_a_clock_that_went_back_behind_the_log_is_a_warning(tmp_path, settings, monkeypatch):
+    async with support.gateway(tmp_path / "data") as gateway:
+        assert (await gateway.chat("demo")).status == 200
+    assert [state for state, _ in await found(settings(), "clock")] == ["ok"]
+    hour_ago = time.time() - 3600
+    monkeypatch.setattr(doctor.time, "time", lambda: hour_ago)
+    ((state, what),) = await found(settings(), "clock")
+    assert (state, what.endswith("s before the latest request of the log")) == ("warn", True)
+
+
+@pytest.mark.parametrize(
+    ("failure", "words", "advice"),
+    [
+        (TimeoutError(), "no connection within 2 s", "firewall"),
+        (socket.gaierror(-2, "Name or service not known"), "there is no such name", "DNS"),
+        (
+            ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 9)"),
+            "nothing listens there",
+            "base URL",
+        ),
+        (ssl.SSLError(1, "wrong version number"), "no TLS there", "http://"),
+        (
+            ssl.SSLCertVerificationError(1, "self-signed"),
+            "its certificate is not trusted",
+            "upstream.ca_file",
+        ),
+        (OSError(101, "Network is unreachable"), "Network is unreachable", "network"),
+    ],
+)
+def test_each_way_not_to_reach_a_provider_has_its_own_words_and_advice(failure, words, advice):
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        failure.verify_message = "self-signed certificate"
+    what, to_do = doctor._why(failure, 2.0)
+    assert (words in what, advice in to_do, "Errno" in what) == (True, True, False)
+
+
+async def test_a_file_system_that_cannot_be_written_is_told_of_as_such(tmp_path, settings, monkeypatch):
+    await install(tmp_path / "data", channel("one"))
+    monkeypatch.setattr(doctor, "_is_read_only", lambda folder: True)
+    ((state, what),) = await found(settings(), "data")
+    assert (state, what.endswith("is on a file system that is mounted read-only")) == ("fail", True)

@@ -154,11 +154,11 @@ async def remove_access_token(call: Call) -> None:
 
 
 @operations.post("/me/redeem", "user", status=200, once=False)
-async def redeem_code(call: Call, body: Redemption) -> Redeemed:
-    """Add a code's worth to one's own balance. With an `Idempotency-Key` the same again adds nothing."""
+async def redeem_code(call: Call, body: Redemption, idempotency_key: str) -> Redeemed:
+    """Add a code's worth to one's own balance."""
     user, store = await own(call), call.desk.store
     now = int(time.time())
-    quota = await store.codes.redeem(body.code, user.id, now, call.idempotency_key)
+    quota = await store.codes.redeem(body.code, user.id, now, idempotency_key)
     call.note(f"user:{user.id}", quota=quota)
     return Redeemed(quota=quota, balance=await balance_of(store, user))
 

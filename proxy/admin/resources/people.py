@@ -174,8 +174,8 @@ async def set_user_password(call: Call, id: Id, body: Password) -> None:
 
 
 @operations.post("/users/{id}/topup", "admin", status=200, once=False)
-async def top_up_user(call: Call, id: Id, body: TopUp) -> UserShown:
-    """Add to what a user may spend, or take from it. With one `Idempotency-Key` it happens once."""
+async def top_up_user(call: Call, id: Id, body: TopUp, idempotency_key: str) -> UserShown:
+    """Add to what a user may spend, or take from it."""
     store = call.desk.store
     user = await users.find(store, id)
     users.check_rank(call.actor.role, user)
@@ -183,7 +183,7 @@ async def top_up_user(call: Call, id: Id, body: TopUp) -> UserShown:
         raise Refused("amount", "that changes nothing")
     now, account = int(time.time()), user_account(id)
     await store.accounts.credit(
-        account, body.amount, "topup", body.note, call.actor.name, now, call.idempotency_key
+        account, body.amount, "topup", body.note, call.actor.name, now, idempotency_key
     )
     call.note(f"user:{id}", amount=body.amount, note=body.note)
     return _shown(user, await store.accounts.state(account))
