@@ -30,6 +30,9 @@ SOURCES = {
 }
 """Debian's names and versions, in the order in which they are built."""
 
+NEEDED = ("bz2", "ctypes", "curses.panel", "lzma", "pyexpat", "sqlite3", "ssl", "uuid", "zlib")
+"""Modules that are made with those: Python is installed without a word where one of them did not compile."""
+
 _FIXES = re.compile(r"CVE|^000|relfile|deadlock|crash")
 """Of Debian's patches of Python only these are taken: others move its folders to where Debian has them."""
 
@@ -52,11 +55,13 @@ _STEPS = {
                 "make -s lib_install", "cp sqlite3.h src/sqlite3ext.h {to}/include"],
     "openssl": ["./Configure linux-x86_64 no-shared no-tests no-engine no-dso --prefix={to} --libdir=lib"
                 " --openssldir=/etc/ssl", "make -s build_libs", "make -s install_dev"],
-    "python3.11": ["./configure -q --prefix={made} --enable-shared --without-ensurepip --disable-test-modules"
+    "python3.11": ["sed -i '1i #define Py_BUILD_CORE_MODULE' Modules/pyexpat.c",  # for a fix
+                   "./configure -q --prefix={made} --enable-shared --without-ensurepip --disable-test-modules"
                    " --with-openssl={to} CPPFLAGS=-I{to}/include\\ -I{to}/include/ncursesw"
                    " LDFLAGS=-L{to}/lib\\ -Wl,-rpath,{made}/lib",
                    "sed -i s/-Wl,-h/-Wl,-soname,/ Makefile",
-                   "make -s PY3LIBRARY=", "make -s install PY3LIBRARY="],
+                   "make -s PY3LIBRARY=", "make -s install PY3LIBRARY=",
+                   "{made}/bin/python3.11 -c 'import " + ", ".join(NEEDED) + "'"],
 }  # fmt: skip
 
 _COMPILER = """\
@@ -97,7 +102,7 @@ def _build(folder: Path, made: Path, zig: Path) -> None:
         _write(tools / name, f'#!/bin/sh\nexec "{zig}" {name} "$@"\n')
     environment = {
         **os.environ, "CC": f"{names['cc']}", "AR": f"{names['ar']}", "RANLIB": f"{names['ranlib']}",
-        "CFLAGS": "-O2 -fPIC -w", "PKG_CONFIG_PATH": f"{names['to']}/lib/pkgconfig",
+        "CFLAGS": "-O2 -fPIC -w", "PKG_CONFIG_LIBDIR": f"{names['to']}/lib/pkgconfig",
         "MAKEFLAGS": f"-j{os.cpu_count()}", "ZIG_LOCAL_CACHE_DIR": f"{folder}/zig",
         "ZIG_GLOBAL_CACHE_DIR": f"{folder}/zig",
     }  # fmt: skip
