@@ -24,6 +24,7 @@ SOURCES = {
     "xz-utils": "5.4.1-1+deb12u2",
     "libffi": "3.4.4-1",
     "ncurses": "6.4-4",
+    "expat": "2.5.0-1+deb12u2",
     "sqlite3": "3.40.1-2+deb12u2",
     "openssl": "3.0.20-1~deb12u2",
     "python3.11": "3.11.2-6+deb12u8",
@@ -51,6 +52,8 @@ _STEPS = {
                 " --with-fallbacks=xterm,linux,vt100,screen --enable-overwrite"
                 " --with-default-terminfo-dir=/usr/share/terminfo", "make -s libs",
                 "make -s install.libs install.includes"],
+    # Python brings its own, of the same version but without the fixes.
+    "expat": ["cp expat/lib/{{expat,internal}}.h expat/lib/xml*.c ../python3.11/Modules/expat"],
     "sqlite3": [_PLAIN + " --disable-tcl --disable-readline", "make -s libsqlite3.la sqlite3.h",
                 "make -s lib_install", "cp sqlite3.h src/sqlite3ext.h {to}/include"],
     "openssl": ["./Configure linux-x86_64 no-shared no-tests no-engine no-dso --prefix={to} --libdir=lib"
@@ -95,6 +98,8 @@ def build(folder: Path, zig: Path) -> Path:
 def _build(folder: Path, made: Path, zig: Path) -> None:
     sources, tools = _fetched(folder / "sources"), folder / "tools"
     tools.mkdir()
+    licences = made / "licences"
+    licences.mkdir(parents=True)
     names = {"to": folder / "libraries", "made": made, "cc": tools / "cc", "ar": tools / "ar",
              "ranlib": tools / "ranlib"}  # fmt: skip
     _write(tools / "cc", _COMPILER.format(zig=zig, glibc=GLIBC))
@@ -108,6 +113,7 @@ def _build(folder: Path, made: Path, zig: Path) -> None:
     }  # fmt: skip
     with (folder / "log").open("wb") as log:
         for name, steps in _STEPS.items():
+            shutil.copy(sources / name / "debian" / "copyright", licences / name)
             print(f"+ building {name} {SOURCES[name]} for glibc {GLIBC}", flush=True)
             for step in steps:
                 subprocess.run(
