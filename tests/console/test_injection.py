@@ -137,6 +137,24 @@ def test_no_payload_runs_on_any_page(visit, poisoned):
     assert page.locator("main script, main iframe, main object, main embed, main marquee").count() == 0
 
 
+def test_no_payload_runs_as_the_name_of_who_was_invited(visit, poisoned):
+    visitors.ask(poisoned, "/options/users.sign_up", {"value": "invited"}, "PUT")
+    visitors.ask(poisoned, "/options/quota.inviter", {"value": "1usd"}, "PUT")
+    page = enter(visit, poisoned, name="anna")
+    code = page.context.request.get("/api/v1/me/invitation").json()["code"]
+    for payload in (PRINTABLE[4], PRINTABLE[8]):
+        body = {"name": payload, "password": visitors.PASSWORD, "invitation": code}
+        address = f"http://127.0.0.1:{poisoned.port}"
+        answer = visit(poisoned).context.request.post(
+            "/api/v1/sign-up", data=body, headers={"Origin": address}
+        )
+        assert answer.ok, answer.text()
+    go(page, "/account")
+    expect(page.get_by_text(f"has invited {PRINTABLE[8]}")).to_be_visible()
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("main script, main img").count() == 0
+
+
 def test_no_payload_runs_that_a_model_says(visit, poisoned):
     page = enter(visit, poisoned)
     go(page, "/playground")

@@ -93,7 +93,7 @@ def test_what_is_no_sum_is_refused_in_the_words_of_the_unit(visit, in_yuan):
     dialog = page.get_by_role("dialog")
     dialog.locator(".money input").fill("1,5")
     dialog.locator("form").evaluate("form => form.requestSubmit()")
-    expect(dialog.get_by_text("请输入金额(人民币),例如 12.50")).to_be_visible()
+    expect(dialog.get_by_text("请输入金额（人民币），例如 12.50")).to_be_visible()
 
 
 def test_prices_are_typed_in_the_unit_and_kept_in_dollars(visit, in_yuan):

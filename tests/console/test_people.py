@@ -122,7 +122,7 @@ def test_who_is_invited_makes_an_account_by_the_link_and_both_get_their_gifts(vi
         expect(visitor.page.get_by_role("alert")).to_be_visible()
         visitor.page.get_by_label("Name").fill("eva")
         visitor.page.get_by_role("button", name="Make an account").click()
-        expect(visitor.page.get_by_text("$2.00")).to_be_visible()
+        expect(visitor.page.get_by_role("main").get_by_text("$2.00")).to_be_visible()
         anna.reload()
         expect(anna.get_by_text("has invited eva")).to_be_visible()
     finally:

@@ -47,6 +47,11 @@ def test_chinese_texts_are_chinese():
     assert same == []
 
 
+def test_chinese_texts_have_full_width_punctuation():
+    half = re.compile(r"[\u4e00-\u9fff）}][,:;?!(](?=[^/])|[,;?!][\u4e00-\u9fff]|[\u4e00-\u9fff][?!]$")
+    assert [text for text in (*ZH.values(), *TERMS.values()) if half.search(text)] == []
+
+
 def returned(function):
     """The texts that a function returns, with `{}` for what is put into them."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
@@ -65,6 +70,7 @@ def test_what_settings_adapters_and_ways_say_is_there_in_chinese_and_nothing_els
     options = [option for adapter in adapters for option in adapter.options]
     said = {text for option in options for text in (option.label, option.help)}
     said |= {adapter.key_help for adapter in adapters} | set(helps().values())
+    said |= {"not enabled", "disabled by configuration"}  # of plugins/manager.py
     said |= returned(explain._why_not) | returned(explain._unpriced)
     for form in returned(Health.why):
         said |= {form.replace("{}", rest.value, 1) for rest in Rest} if form.startswith("{}") else {form}
