@@ -199,8 +199,9 @@ def memory(site: Site, targets: Iterable[Target], rounds: int) -> tuple[Row, Row
 
 
 def _memory(site: Site, gateway: Gateway) -> tuple[float, float]:
-    """Kilobytes at rest and the growth per open stream, once a few streams have loaded all code."""
+    """Kilobytes at rest and the growth per open stream, once a stream has loaded all code and ended."""
     ask(gateway, LOW_LOAD[1], site.folder, share=0.2)
+    ask(gateway, replace(OPEN, requests=gateway.slowness, connections=1), site.folder)
     count = max(100 * gateway.slowness, OPEN.requests)  # divided by the slowness again
     cell = replace(OPEN, requests=count, connections=count)
     at_rest, full = gateway.process.memory_kb(), 0

@@ -1,7 +1,8 @@
 """Settings: `config.toml` and the environment into frozen values, strictly.
 
-Read once, at start. What an operator changes while running (channels, tokens, users) is data in the
-store. An unknown key, a wrong type or a contradiction is a ConfigError of one line.
+Read once, at start; what is set in the console lies over them (settings.py). What an operator changes while
+running (channels, tokens, users) is data in the store. An unknown key, a wrong type or a contradiction is a
+ConfigError of one line.
 """
 
 from __future__ import annotations

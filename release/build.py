@@ -40,7 +40,7 @@ def main(what: str) -> None:
     os.environ["PYTHONHASHSEED"] = "0"
     shutil.rmtree(DIST, ignore_errors=True)
     _run(sys.executable, "-m", "venv", HOST)
-    made_of = _older() if os.environ.get("GLIBC") == python.GLIBC else Path(sys.executable)
+    made_of = _older() if os.environ.get("GLIBC") else Path(sys.executable)
     _environment(TOOLS, HERE / "tools.lock", made_of)
     wheel = _wheel(_sdist())
     _environment(FROZEN, HERE / "requirements.lock", made_of)
@@ -52,7 +52,9 @@ def main(what: str) -> None:
         _run(PYTHON, HERE / "notices.py", _packages(FROZEN), BINARY, DIST / "NOTICES.txt")
         _list_parts(DIST / "sbom.cdx.json")
         _sum_up()
-    print(f"{BINARY.relative_to(ROOT)}: {BINARY.stat().st_size / 1e6:.1f} MB{_glibc()}")
+    print(f"{BINARY.relative_to(ROOT)}: {BINARY.stat().st_size / 1e6:.1f} MB")
+    if sys.platform == "linux":
+        _say_which_glibc()
 
 
 def _time_of_commit() -> str:
@@ -62,21 +64,28 @@ def _time_of_commit() -> str:
 
 def _older() -> Path:
     """Return a Python for older systems where one can be built, else this one; says so."""
+    folder = MADE / "python"
     try:
         _pip(HOST, "--require-hashes", "--requirement", str(HERE / "zig.lock"))
-        return python.build(MADE / "python", _packages(HOST) / "ziglang" / "zig")
+        return python.build(folder, _packages(HOST) / "ziglang" / "zig")
     except (OSError, subprocess.CalledProcessError) as exc:
-        print(f"no Python for glibc {python.GLIBC} ({exc}); the binary is made of {sys.executable}")
+        log = f"; see {folder / 'log'}" if (folder / "log").exists() else ""
+        print(f"no Python for glibc {python.GLIBC} ({exc}{log}); the binary is made of {sys.executable}")
+        os.environ["GLIBC"] = ""
         return Path(sys.executable)
 
 
-def _glibc() -> str:
-    """Return which glibc the binary needs, looked up in it."""
-    if sys.platform != "linux":
-        return ""
+def _say_which_glibc() -> None:
+    """Look up which glibc the binary needs. Ends with status 1 if it was to run on an older one."""
     made = subprocess.check_output([PYTHON, HERE / "glibc.py", BINARY], text=True)
-    version, _, name = made.strip().partition(" ")
-    return f", needs glibc {version} (for {name})"
+    needed, _, name = made.strip().partition(" ")
+    print(f"it needs glibc {needed} (for {name})")
+    if _version(needed) > _version(os.environ.get("GLIBC") or needed):
+        sys.exit(f"that is newer than {python.GLIBC}")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
 
 
 def _environment(folder: Path, lock: Path, base: Path) -> None:
@@ -169,4 +178,6 @@ def _run(*command: object, quiet: bool = False) -> None:
 if __name__ == "__main__":
     if sys.argv[1:] not in (["binary"], ["all"]):
         sys.exit("usage: python release/build.py binary|all")
+    if os.environ.get("GLIBC", "") not in ("", python.GLIBC):
+        sys.exit(f"GLIBC is {python.GLIBC} or nothing")
     main(sys.argv[1])

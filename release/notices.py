@@ -22,7 +22,7 @@ _LINE = "=" * 78
 
 def main(packages: str, binary: str, out: str) -> None:
     """Write the file."""
-    parts = [*_python(), *_packages(packages), *_libraries(Path(binary)), *_freezer()]
+    parts = [*_python(), *_built_in(), *_packages(packages), *_libraries(Path(binary)), *_freezer()]
     texts = [f"{_LINE}\n{title}\n{_LINE}\n\n{text.strip()}\n" for title, text in parts]
     head = "canalgate holds the following, each under its own licence.\n"
     Path(out).write_text("\n".join([head, *texts]), "utf-8")
@@ -36,6 +36,12 @@ def _python() -> Iterator[tuple[str, str]]:
             yield f"Python {sys.version.split()[0]}", path.read_text("utf-8")
             return
     yield f"Python {sys.version.split()[0]}", "PSF-2.0; python.org has the text"
+
+
+def _built_in() -> Iterator[tuple[str, str]]:
+    """Yield what that Python was built with, where we built it."""
+    for path in sorted((Path(sys.base_prefix) / "licences").glob("*")):
+        yield f"{path.name}, in Python", path.read_text("utf-8")
 
 
 def _packages(folder: str) -> Iterator[tuple[str, str]]:

@@ -24,11 +24,15 @@ SOURCES = {
     "xz-utils": "5.4.1-1+deb12u2",
     "libffi": "3.4.4-1",
     "ncurses": "6.4-4",
+    "expat": "2.5.0-1+deb12u2",
     "sqlite3": "3.40.1-2+deb12u2",
     "openssl": "3.0.20-1~deb12u2",
     "python3.11": "3.11.2-6+deb12u8",
 }
 """Debian's names and versions, in the order in which they are built."""
+
+NEEDED = ("bz2", "ctypes", "curses.panel", "lzma", "pyexpat", "sqlite3", "ssl", "uuid", "zlib")
+"""Modules that are made with those: Python is installed without a word where one of them did not compile."""
 
 _FIXES = re.compile(r"CVE|^000|relfile|deadlock|crash")
 """Of Debian's patches of Python only these are taken: others move its folders to where Debian has them."""
@@ -48,15 +52,19 @@ _STEPS = {
                 " --with-fallbacks=xterm,linux,vt100,screen --enable-overwrite"
                 " --with-default-terminfo-dir=/usr/share/terminfo", "make -s libs",
                 "make -s install.libs install.includes"],
+    # Python brings its own, of the same version but without the fixes.
+    "expat": ["cp expat/lib/{{expat,internal}}.h expat/lib/xml*.c ../python3.11/Modules/expat"],
     "sqlite3": [_PLAIN + " --disable-tcl --disable-readline", "make -s libsqlite3.la sqlite3.h",
                 "make -s lib_install", "cp sqlite3.h src/sqlite3ext.h {to}/include"],
     "openssl": ["./Configure linux-x86_64 no-shared no-tests no-engine no-dso --prefix={to} --libdir=lib"
                 " --openssldir=/etc/ssl", "make -s build_libs", "make -s install_dev"],
-    "python3.11": ["./configure -q --prefix={made} --enable-shared --without-ensurepip --disable-test-modules"
+    "python3.11": ["sed -i '1i #define Py_BUILD_CORE_MODULE' Modules/pyexpat.c",  # for a fix
+                   "./configure -q --prefix={made} --enable-shared --without-ensurepip --disable-test-modules"
                    " --with-openssl={to} CPPFLAGS=-I{to}/include\\ -I{to}/include/ncursesw"
                    " LDFLAGS=-L{to}/lib\\ -Wl,-rpath,{made}/lib",
                    "sed -i s/-Wl,-h/-Wl,-soname,/ Makefile",
-                   "make -s PY3LIBRARY=", "make -s install PY3LIBRARY="],
+                   "make -s PY3LIBRARY=", "make -s install PY3LIBRARY=",
+                   "{made}/bin/python3.11 -c 'import " + ", ".join(NEEDED) + "'"],
 }  # fmt: skip
 
 _COMPILER = """\
@@ -90,6 +98,8 @@ def build(folder: Path, zig: Path) -> Path:
 def _build(folder: Path, made: Path, zig: Path) -> None:
     sources, tools = _fetched(folder / "sources"), folder / "tools"
     tools.mkdir()
+    licences = made / "licences"
+    licences.mkdir(parents=True)
     names = {"to": folder / "libraries", "made": made, "cc": tools / "cc", "ar": tools / "ar",
              "ranlib": tools / "ranlib"}  # fmt: skip
     _write(tools / "cc", _COMPILER.format(zig=zig, glibc=GLIBC))
@@ -97,12 +107,13 @@ def _build(folder: Path, made: Path, zig: Path) -> None:
         _write(tools / name, f'#!/bin/sh\nexec "{zig}" {name} "$@"\n')
     environment = {
         **os.environ, "CC": f"{names['cc']}", "AR": f"{names['ar']}", "RANLIB": f"{names['ranlib']}",
-        "CFLAGS": "-O2 -fPIC -w", "PKG_CONFIG_PATH": f"{names['to']}/lib/pkgconfig",
+        "CFLAGS": "-O2 -fPIC -w", "PKG_CONFIG_LIBDIR": f"{names['to']}/lib/pkgconfig",
         "MAKEFLAGS": f"-j{os.cpu_count()}", "ZIG_LOCAL_CACHE_DIR": f"{folder}/zig",
         "ZIG_GLOBAL_CACHE_DIR": f"{folder}/zig",
     }  # fmt: skip
     with (folder / "log").open("wb") as log:
         for name, steps in _STEPS.items():
+            shutil.copy(sources / name / "debian" / "copyright", licences / name)
             print(f"+ building {name} {SOURCES[name]} for glibc {GLIBC}", flush=True)
             for step in steps:
                 subprocess.run(

@@ -10,7 +10,11 @@ PAGES = {
     str(page.relative_to(ROOT / "docs")) if page.is_relative_to(ROOT / "docs") else page.name: page
     for page in [
         ROOT / "README.md",
-        *sorted(page for page in (ROOT / "docs").rglob("*.md") if not {"zh", "reference"} & {*page.parts}),
+        *sorted(
+            page
+            for page in (ROOT / "docs").rglob("*.md")
+            if not {"zh", "reference"} & {*page.relative_to(ROOT).parts}
+        ),
     ]
 }
 """By name as links from `docs` have it. tests/guards/test_chinese.py holds the Chinese ones to the same."""

@@ -16,6 +16,7 @@ import services
 
 KEY = "sk-of-the-provider-1f0c"
 MODELS = b'{"object":"list","data":[{"id":"deepseek-chat","object":"model"}]}'
+BILLING = b'{"hard_limit_usd":10,"total_usage":250}'
 USAGE = b'"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}'
 JSON = (
     b'{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],'
@@ -33,7 +34,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
     """Answers in the place of the providers that pages name; a prompt `fail` is refused."""
 
     def do_GET(self):
-        self.say("application/json", MODELS)
+        self.say("application/json", BILLING if "/dashboard/billing/" in self.path else MODELS)
 
     def do_POST(self):
         asked = self.rfile.read(int(self.headers["content-length"])).replace(b" ", b"")

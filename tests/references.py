@@ -32,10 +32,10 @@ SETTINGS = f"""\
 Every setting of `config.toml`, made by `make references` from the program.
 [Configuration](../configuration.md) says how settings are read.
 
-In the environment a setting is `{ENV_PREFIX}SECTION__KEY`; it goes before the file. Lists are written
-`a,b,c` there, everything else as in the file, text without quotes. Behind it are other names that are
-understood: those of One API and AI Proxy are all in [moving](../moving-environment.md). Settings of
-plugins are on [their pages](../plugins.md).
+In the environment a setting is `{ENV_PREFIX}SECTION__KEY`; it goes before the console and the file.
+Lists are written `a,b,c` there, everything else as in the file, text without quotes. Behind it are
+other names that are understood: those of One API and AI Proxy are all in
+[moving](../moving-environment.md). Settings of plugins are on [their pages](../plugins.md).
 
 """
 

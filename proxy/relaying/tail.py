@@ -99,9 +99,8 @@ class Tail:
         pieces = [unframed(one) for one in self.frames]
         self._pieces += pieces
         self._size += sum(map(len, pieces))
-        self._shown += sum(
-            map(len, pieces[: self._looked_at])
-        )  # then all that stood before has been shown too
+        # Where some of them have been shown, so has all that stood before.
+        self._shown += sum(map(len, pieces[: self._looked_at]))
         self._looked_at, self._is_searched = 0, False
         self.frames.clear()
 

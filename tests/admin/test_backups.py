@@ -36,7 +36,7 @@ async def test_what_is_sent_can_be_restored_and_is_in_the_audit_trail(owner, roo
     assert int(answer.headers["content-length"]) == len(answer.body)
     (tmp_path / "kept").write_bytes(answer.body)
     new = Config(data=Data(dir=str(tmp_path / "new")))
-    restore(new, tmp_path / "kept", 1_800_000_000, lambda what, done, total: None)
+    restore(new, tmp_path / "kept", 1_800_000_000, lambda *_: None)
     async with opened(new) as parts:
         assert [row.keys for row in await parts.store.channels()] == [("sk-upstream-secret",)]
     deed = (await root.get("/audit")).json["data"][0]

@@ -5,6 +5,7 @@ import re
 import pytest
 from canalgate.proxy.admin.resources import OPERATIONS
 from canalgate.proxy.config import Config, load
+from canalgate.proxy.settings import LIVE
 from console_types import types
 from references import FOLDER, PAGES, TYPES
 
@@ -30,6 +31,12 @@ def test_the_names_of_the_environment_with_their_defaults_change_nothing(tmp_pat
     config.touch()
     assert len(SETTINGS) == MADE["settings.md"].count("| `CANALGATE_") > 50
     assert load(config, {name: default.strip('"') for default, name in SETTINGS}) == Config()
+
+
+def test_the_page_on_configuration_names_the_settings_that_hold_at_once():
+    page = (FOLDER.parent / "configuration.md").read_text("utf-8")
+    told = re.search(r"(?s)hold at once, in every gateway: (.*?)\. The others", page)
+    assert set(re.findall(r"`([\w.]+)`", told[1])) == LIVE
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")

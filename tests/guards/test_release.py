@@ -4,6 +4,8 @@ import configparser
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 MOST_DEPENDENCIES = 15
 
@@ -45,3 +47,14 @@ def test_there_are_few_dependencies_and_each_is_justified():
     page = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
     assert len(NEEDED) <= MOST_DEPENDENCIES
     assert {name for name in NEEDED | EXTRAS if not re.search(rf"\| {re.escape(name)} \|", page)} == set()
+
+
+DEBIAN_12 = "2.36"
+"""Its glibc, which is the newest that anything made there can need."""
+
+
+@pytest.mark.parametrize("page", ["README", "docs/deploying", "docs/zh/README", "docs/zh/deploying"])
+def test_the_docs_say_which_glibc_the_binary_needs_as_its_build_holds_it_to(page):
+    (older,) = re.findall(r'(?m)^GLIBC = "(.+)"$', (ROOT / "release" / "python.py").read_text("utf-8"))
+    said = re.findall(r"(?i)glibc[ =]([0-9.]*[0-9])", (ROOT / f"{page}.md").read_text("utf-8"))
+    assert set(said) == {older, DEBIAN_12}

@@ -12,5 +12,5 @@ async def nothing(visit: Visit) -> object:
 
 
 async def no_registration(visit: Visit) -> object:
-    """Say that accounts are made by administrators."""
-    raise StoreError("nobody can register here: administrators make accounts")
+    """Say where accounts are made."""
+    raise StoreError("accounts are made by administrators, or in the console where users.sign_up lets people")
