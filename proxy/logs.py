@@ -12,6 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import orjson
+
 from .config import Log
 
 _MAX_QUEUED = 10_000
@@ -37,7 +39,7 @@ class Lines(ABC):
 def logging_to_stderr(settings: Log) -> Iterator[None]:
     """Write log lines from a thread of their own; what is still queued is written before leaving."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_json() if settings.format == "json" else _Human(_HUMAN))
+    handler.setFormatter(_Json() if settings.format == "json" else _Human(_HUMAN))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MAX_QUEUED)
     front = _DroppingHandler(lines)
     listener = logging.handlers.QueueListener(lines, handler)
@@ -52,23 +54,28 @@ def logging_to_stderr(settings: Log) -> Iterator[None]:
         listener.stop()
 
 
-_JSON_NAMES = {"asctime": "time", "levelname": "level", "name": "logger"}
-
-
 class _Human(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return str(record.msg) if isinstance(record.msg, Lines) else super().format(record)
 
 
-def _json() -> logging.Formatter:
-    """Return the formatter of JSON lines, whose library is loaded only where they are asked for."""
-    from pythonjsonlogger.orjson import OrjsonFormatter
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        if isinstance(record.msg, Lines):
+            return "\n".join(record.msg.json())
+        line = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{name: value for name, value in vars(record).items() if name not in _ALWAYS_THERE},
+        }
+        if record.exc_info:
+            line["exc_info"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
 
-    class Json(OrjsonFormatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return "\n".join(record.msg.json()) if isinstance(record.msg, Lines) else super().format(record)
 
-    return Json("%(asctime)s%(levelname)s%(name)s%(message)s", rename_fields=_JSON_NAMES)
+_ALWAYS_THERE = frozenset(vars(logging.makeLogRecord({})))
 
 
 class _DroppingHandler(logging.handlers.QueueHandler):
