@@ -22,9 +22,10 @@ pictures: setup system console
 	  channels-zh-dark-1280:channels dialog-request-light:request dialog-model-light:model playground:playground; do \
 	  cp "$${pair%:*}.png" "../../../docs/images/$${pair#*:}.png"; done
 
-# The console's tests by themselves: Playwright has an event loop running in its process.
+# Twice as many workers as cores, as tests wait half of their time. The console's tests by themselves: Playwright has an
+# event loop running in its process.
 test: setup system console
-	$(BIN)/pytest -n auto --dist worksteal --ignore tests/console
+	$(BIN)/pytest -n $$((2 * $$(getconf _NPROCESSORS_ONLN))) --dist worksteal --ignore tests/console
 	$(BIN)/pytest -n auto --dist worksteal tests/console
 
 lint: setup
