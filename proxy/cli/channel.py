@@ -23,13 +23,14 @@ from ..relaying.checkups import check_all
 from ..relaying.holdings import MICROS, Holdings, Told, Untold
 from ..relaying.probe import ENDPOINTS, Result, model_names
 from ..routing.choice import pinned
-from ..routing.snapshot import DEMO_CHANNEL_ID, UsableChannel
+from ..routing.snapshot import UsableChannel
 from ..store import StoreError
 from .amounts import ratio
 from .command import Commands, names, on_installation, row_id, typed
 from .output import say_when_live, show
 from .progress import Bar
 
+_ID = "its number, as `canalgate channel list` shows it"
 _TIMES = {
     "connect": "to connect", "first-byte": "to the first byte", "idle": "between bytes",
     "total": "to the end", "hedge": "to the first byte before another channel is asked beside it",
@@ -54,7 +55,7 @@ def add_commands(commands: Commands) -> None:
     listing.set_defaults(run=on_installation(_list))
 
     edit = verbs.add_parser("edit", help="change what is given, leave the rest")
-    edit.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
+    edit.add_argument("id", type=row_id, help=_ID)
     edit.add_argument("--name", help="what people call it")
     edit.add_argument("--type", help="adapter")
     _add_fields(edit)
@@ -62,16 +63,11 @@ def add_commands(commands: Commands) -> None:
 
     for verb, status in (("enable", ENABLED), ("disable", DISABLED)):
         change = verbs.add_parser(verb, help=f"{verb} a channel")
-        change.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
+        change.add_argument("id", type=row_id, help=_ID)
         change.set_defaults(run=on_installation(_set_status), status=status)
 
     test = verbs.add_parser("test", help="send a small real request through a channel, or through all")
-    test.add_argument(
-        "id",
-        type=_id_or_all,
-        metavar="ID|all",
-        help="its number, as `canalgate channel list` shows it, or all",
-    )
+    test.add_argument("id", type=_id_or_all, metavar="ID|all", help=f"{_ID}, or all")
     test.add_argument("--model", help="model to ask (default: the channel's first)")
     test.add_argument(
         "--endpoint", choices=sorted(ENDPOINTS), help="what to ask (default: by the model's name)"
@@ -79,21 +75,16 @@ def add_commands(commands: Commands) -> None:
     test.set_defaults(run=lambda config, options: asyncio.run(_test(config, options)))
 
     models = verbs.add_parser("models", help="list the models that a channel's provider has")
-    models.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
+    models.add_argument("id", type=row_id, help=_ID)
     models.add_argument("--sync", action="store_true", help="offer what the provider lists, and no more")
     models.set_defaults(run=lambda config, options: asyncio.run(_models(config, options)))
 
     balance = verbs.add_parser("balance", help="ask a channel's provider what is left of the account, or all")
-    balance.add_argument(
-        "id",
-        type=_id_or_all,
-        metavar="ID|all",
-        help="its number, as `canalgate channel list` shows it, or all",
-    )
+    balance.add_argument("id", type=_id_or_all, metavar="ID|all", help=f"{_ID}, or all")
     balance.set_defaults(run=lambda config, options: asyncio.run(_balance(config, options)))
 
     remove = verbs.add_parser("remove", help="delete a channel")
-    remove.add_argument("id", type=row_id, help="its number, as `canalgate channel list` shows it")
+    remove.add_argument("id", type=row_id, help=_ID)
     remove.set_defaults(run=on_installation(_remove))
 
 
@@ -215,8 +206,7 @@ async def _balance(config: Config, options: argparse.Namespace) -> int:
     async with running(config) as (parts, relay, live):
         holdings, now = Holdings(relay, parts.store, parts.vault), int(time.time())
         if options.id == "all":
-            usable = [one for one in live.snapshot.usable.values() if one.row.id != DEMO_CHANNEL_ID]
-            told = await holdings.ask_each(usable, now)
+            told = await holdings.ask_each(list(live.snapshot.usable.values()), now)
         else:
             told = [await _asked_for(holdings, _chosen(live, options.id), now)]
         rows = [row for one in told for row in _amounts(one)]
@@ -227,11 +217,11 @@ async def _balance(config: Config, options: argparse.Namespace) -> int:
 async def _asked_for(holdings: Holdings, chosen: UsableChannel, now: int) -> Told:
     try:
         return Told(chosen.row, await holdings.ask(chosen, now))
+    except Untold as exc:
+        raise StoreError(f"channel {chosen.row.id}: {exc.message}") from exc
     except UpstreamError as exc:
         failure = f"({exc.kind.value}): {exc.message}"
         raise StoreError(f"channel {chosen.row.id}: no balance {failure}") from exc
-    except Untold as exc:
-        raise StoreError(f"channel {chosen.row.id}: {exc}") from exc
 
 
 def _amounts(told: Told) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ...plugins import ErrorKind, UpstreamError
 from ..billing.receipts import decimal
 from ..keys.vault import Vault
-from ..records import ChannelBalance, ChannelRow
-from ..routing.snapshot import UsableChannel
+from ..records import ENABLED, ChannelBalance, ChannelRow
+from ..routing.snapshot import Snapshot, UsableChannel
 from ..store import Store
 from ..tasks import Owner
 from .probe import balances
@@ -25,8 +25,11 @@ MICROS = 1_000_000
 """Millionths in a unit of a currency."""
 
 
-class Untold(Exception):
+class Untold(UpstreamError):
     """A provider has no call that says what is left; the message names it."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(ErrorKind.REQUEST, f"{title} has no call that tells a balance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,19 @@ class Holdings:
         """
         found = await balances(self._relay, chosen) if chosen.adapter.has_balance else None
         if found is None:
-            raise Untold(f"{chosen.adapter.title} has no call that tells a balance")
+            raise Untold(chosen.adapter.title)
         if not found:
             raise UpstreamError(ErrorKind.FAULT, "the provider tells of no account")
         account = _account(self._vault, chosen.row, chosen.channel.key)
         balance = ChannelBalance(chosen.row.id, account, now, {one.currency: one.micros for one in found})
         await self._store.balances.put(balance)
         return balance
+
+    async def ask_enabled(self, snapshot: Snapshot, now: int) -> list[Told]:
+        """Ask for all channels that are enabled."""
+        return await self.ask_each(
+            [one for one in snapshot.usable.values() if one.row.status == ENABLED], now
+        )
 
     async def ask_each(self, channels: Sequence[UsableChannel], now: int) -> list[Told]:
         """Ask for all channels whose provider can be asked, a few side by side; no failure keeps others."""

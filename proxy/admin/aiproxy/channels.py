@@ -12,8 +12,8 @@ from aiohttp import web
 from ....plugins import UpstreamError
 from ...errors import GatewayError
 from ...manage.refused import Refused
-from ...records import ENABLED, ChannelRow
-from ...relaying.holdings import Untold, first_amount, known
+from ...records import ChannelRow
+from ...relaying.holdings import first_amount, known
 from ...routing.choice import pinned
 from ...store.rollups import Total
 from ..desk import Desk
@@ -107,8 +107,6 @@ async def update_balance(request: web.Request) -> web.Response:
         told = await desk.holdings.ask(pinned(desk.live.snapshot, row.id), int(time.time()))
     except UpstreamError as exc:
         return unanswered(exc.message)
-    except Untold as exc:
-        return unanswered(str(exc))
     return answered(msgspec.Raw(first_amount(told).encode()))
 
 
@@ -116,8 +114,7 @@ async def update_balances(request: web.Request) -> web.Response:
     """`GET /api/channels/update_balance`: ask for all channels that are enabled."""
     desk = request.app[DESK]
     await desk.live.catch_up()
-    usable = desk.live.snapshot.usable.values()
-    await desk.holdings.ask_each([one for one in usable if one.row.status == ENABLED], int(time.time()))
+    await desk.holdings.ask_enabled(desk.live.snapshot, int(time.time()))
     return answered()
 
 

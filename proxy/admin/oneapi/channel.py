@@ -15,7 +15,7 @@ from ...importers.values import table
 from ...manage.channels import checked
 from ...manage.refused import Refused
 from ...records import DEFAULT_GROUP, DISABLED, ENABLED, ChannelBalance, ChannelRow
-from ...relaying.holdings import Untold, first_amount, known
+from ...relaying.holdings import first_amount, known
 from ...relaying.probe import probe
 from ...routing.choice import pinned
 from ...store import StoreError
@@ -134,16 +134,13 @@ async def update_balance(visit: Visit) -> web.Response:
         told = await desk.holdings.ask(pinned(desk.live.snapshot, row.id), int(time.time()))
     except UpstreamError as exc:
         return failed(exc.message)
-    except Untold as exc:
-        return failed(str(exc))
     return done(balance=orjson.Fragment(first_amount(told)))
 
 
 async def update_balances(visit: Visit) -> object:
     """`GET /api/channel/update_balance`: ask for all channels that are enabled; failures show in none."""
     await visit.desk.live.catch_up()
-    usable = visit.desk.live.snapshot.usable.values()
-    await visit.desk.holdings.ask_each([one for one in usable if one.row.status == ENABLED], int(time.time()))
+    await visit.desk.holdings.ask_enabled(visit.desk.live.snapshot, int(time.time()))
     return None
 
 

@@ -145,7 +145,7 @@ async def fetch_channel_balance(call: Call, id: Id) -> Holding:
     try:
         return shown(await desk.holdings.ask(pinned(desk.live.snapshot, id), int(time.time())))
     except Untold as exc:
-        raise Refused("id", str(exc)) from exc
+        raise Refused("id", exc.message) from exc
     except UpstreamError as exc:
         raise _failed(exc) from exc
 
