@@ -53,7 +53,11 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Settings:
-    """The settings of an installation, in their layers. `start` holds all, `config` what holds now."""
+    """The settings of an installation, in their layers.
+
+    `start` is what this gateway has started with, `config` what holds now, `coming` what would if it started
+    now.
+    """
 
     def __init__(
         self, base: Config, stored: Mapping[str, Any] = _NOTHING, environ: Mapping[str, str] = os.environ
@@ -63,8 +67,7 @@ class Settings:
             f"{section}.{name}" for section, names in from_environment(environ).items() for name in names
         )
         self.stored: Mapping[str, Any] = stored
-        self.start = self.over(stored)
-        self.config = self.start
+        self.start = self.config = self.coming = self.over(stored)
         self.followers: list[Callable[[Config], None]] = []
 
     def why_fixed(self, name: str) -> Fixed | None:
@@ -98,10 +101,10 @@ class Settings:
         """Take over what is in the database now; of it, what can hold at once holds."""
         if stored == self.stored:
             return
-        wanted, config = self.over(stored), self.start
+        coming, config = self.over(stored), self.start
         for name in LIVE:
-            config = _replaced(config, name, value_of(wanted, name))
-        self.stored, self.config = stored, config
+            config = _replaced(config, name, value_of(coming, name))
+        self.stored, self.coming, self.config = stored, coming, config
         for follower in self.followers:
             follower(config)
 
@@ -129,7 +132,7 @@ def with_value(config: Config, name: str, value: Any) -> Config:
     part = convert({section: {key: value}}, Config, "")
     changed = _replaced(config, name, value_of(part, name))
     check(changed)
-    if name in ("prices.default_prompt", "prices.default_completion"):
+    if name in ("prices.default_prompt", "prices.default_completion"):  # `check` leaves them to who uses them
         try:
             read_amount(key, value)
         except ValueError as exc:

@@ -67,10 +67,10 @@ async def set_option(call: Call, name: Name, body: NewValue) -> OptionInForce:
     """
     settings, store = call.desk.settings, call.desk.store
     _check_free(settings, name)
-    stored = await store.settings.all()
-    before = value_of(settings.over(stored), name)
+    config = settings.over(await store.settings.all())
+    before = value_of(config, name)
     try:
-        after = value_of(with_value(settings.over(stored), name, body.value), name)
+        after = value_of(with_value(config, name, body.value), name)
     except ConfigError as exc:
         raise GatewayError(400, str(exc), code="invalid_value", param="value") from exc
     await store.settings.set(name, after)
@@ -114,7 +114,7 @@ async def _now(call: Call, name: str) -> OptionInForce:
 def _shown(settings: Settings, name: str) -> OptionInForce:
     section, _, key = name.partition(".")
     value, usual = value_of(settings.config, name), value_of(Config(), name)
-    coming = value_of(settings.over(settings.stored), name)
+    coming = value_of(settings.coming, name)
     secret, fixed = is_secret(section, key), settings.why_fixed(name)
     is_changed = value != usual
     if name == "plugins.settings":
