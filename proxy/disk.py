@@ -29,10 +29,15 @@ def locked(path: Path) -> Iterator[None]:
     """Keep other processes out while this one has a file, which is made; raises OSError if one has it."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        if sys.platform == "win32":
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(file)
         yield
     finally:
         os.close(file)
+
+
+def lock(file: int) -> None:
+    """Keep other processes out of an open file until it is closed; raises OSError if one has it."""
+    if sys.platform == "win32":
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

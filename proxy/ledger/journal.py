@@ -15,18 +15,12 @@ import os
 import secrets
 import shutil
 import struct
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..disk import sync_folder
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from ..disk import lock, sync_folder
 
 _FRAME = struct.Struct("<II")
 _AHEAD_BYTES = 1024 * 1024
@@ -167,10 +161,7 @@ def _lock(folder: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        if sys.platform == "win32":
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(file)
         os.stat(folder / _LOCK)  # raises where its gateway has just taken it away
     except OSError:
         os.close(file)
