@@ -34,8 +34,8 @@ class Record:
 
     __slots__ = (
         "answered_by", "asked", "attempts", "bytes_sent", "channel", "cost", "ended_at", "endpoint",
-        "error_type", "first_byte_at", "model", "principal", "problem", "queued_s", "received_at",
-        "request_id", "status", "stream", "tries", "usage", "usage_source",
+        "error_type", "first_byte_at", "model", "principal", "problem", "queued_at", "queued_s",
+        "received_at", "request_id", "status", "stream", "tries", "usage", "usage_source",
     )  # fmt: skip
 
     def __init__(self, request_id: str, endpoint: str, received_at: float) -> None:
@@ -52,8 +52,9 @@ class Record:
         self.attempts = 0
         self.tries: tuple[Try, ...] = ()
         self.queued_s = 0.0
-        """How long it has waited for a place, its own or a channel's. Below zero while it waits: less the
-        time at which that began."""
+        """How long it has waited for a place, its own or a channel's."""
+        self.queued_at: float | None = None
+        """Since when it waits for one; None while it does not."""
         self.first_byte_at: float | None = None
         self.usage: Usage | None = None
         self.usage_source = ""
@@ -70,7 +71,7 @@ class Record:
 
     async def queued(self, waiting: Awaitable[None]) -> None:
         """Wait for a place, and note how long that took, whatever comes of it."""
-        self.queued_s -= time.monotonic()
+        self.queued_at = time.monotonic()
         try:
             await waiting
         finally:
@@ -78,8 +79,9 @@ class Record:
 
     def leave_queue(self) -> None:
         """It waits no longer, if it did."""
-        if self.queued_s < 0:
-            self.queued_s += time.monotonic()
+        if self.queued_at is not None:
+            self.queued_s += time.monotonic() - self.queued_at
+            self.queued_at = None
 
     def fields(self) -> dict[str, object]:
         """What the line shows, in its order; what is not known is left out. 499: the client left."""
