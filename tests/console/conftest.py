@@ -62,11 +62,11 @@ def fresh(tmp_path):
 
 
 @contextmanager
-def settled_in(folder):
+def settled_in(folder, **environ):
     """A gateway with channels that fare well and badly, people, tokens, and a month behind it."""
     serving = processes.start(
         folder, "settled", CANALGATE_SETUP_SECRET=visitors.SECRET, CANALGATE_ADMIN_KEY=visitors.KEY,
-        CANALGATE_ROUTING__RETRY_PAUSE_S="0.01",
+        CANALGATE_ROUTING__RETRY_PAUSE_S="0.01", **environ,
     )  # fmt: skip
     try:
         with visitors.bank() as url:
@@ -81,6 +81,14 @@ def settled_in(folder):
 def settled(tmp_path_factory):
     """The gateway that most tests look at; what they change of it is their own."""
     with settled_in(tmp_path_factory.mktemp("settled")) as serving:
+        yield serving
+
+
+@pytest.fixture(scope="session")
+def in_yuan(tmp_path_factory):
+    """The same, whose console speaks of yuan, 7.2 of which are a dollar."""
+    money = {"CANALGATE_MONEY__CURRENCY": "CNY", "CANALGATE_MONEY__PER_DOLLAR": "7.2"}
+    with settled_in(tmp_path_factory.mktemp("yuan"), **money) as serving:
         yield serving
 
 

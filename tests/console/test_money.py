@@ -2,29 +2,9 @@
 
 import json
 
-import processes
 import pytest
-import visitors
 from playwright.sync_api import expect
 from visitors import PHONE, WIDE, ask, enter, go, picture
-
-
-@pytest.fixture(scope="module")
-def in_yuan(tmp_path_factory):
-    """A gateway whose console speaks of yuan, 7.2 of which are a dollar."""
-    serving = processes.start(
-        tmp_path_factory.mktemp("yuan"), "yuan", CANALGATE_SETUP_SECRET=visitors.SECRET,
-        CANALGATE_ADMIN_KEY=visitors.KEY, CANALGATE_ROUTING__RETRY_PAUSE_S="0.01",
-        CANALGATE_MONEY__CURRENCY="CNY", CANALGATE_MONEY__PER_DOLLAR="7.2",
-    )  # fmt: skip
-    try:
-        with visitors.bank() as url:
-            visitors.settle(serving, url)
-            visitors.past_of(serving)
-            yield serving
-    finally:
-        serving.stop()
-
 
 LOOKS = [("en", "light", WIDE), ("zh", "dark", PHONE)]
 PAGES = ("/", "/tokens", "/users", "/users?tab=limits", "/codes", "/logs", "/models", "/account")
