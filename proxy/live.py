@@ -26,8 +26,7 @@ from .keys.vault import TOKEN_PREFIX, Vault
 from .prices.book import PriceBook, make_book
 from .records import DEFAULT_GROUP, ENABLED, ROLE_ROOT, Token, User
 from .routing.health import Health
-from .routing.snapshot import EMPTY, Snapshot, build, demo_channel
-from .routing.snapshot import Settings as RoutingSettings
+from .routing.snapshot import EMPTY, Rules, Snapshot, build, demo_channel
 from .settings import Settings
 from .store import DatabaseError, Store, StoreError, Unavailable
 from .tasks import Owner
@@ -187,14 +186,14 @@ async def read_snapshot(
         rows = [demo_channel(adapters["demo"])]
     faults = {(fault.channel_id, fault.key_hash): fault for fault in await store.faults.all()}
     named = {(row.id, key): (row.id, vault.key_hash(key)) for row in rows for key in row.keys}
-    settings = RoutingSettings(
+    rules = Rules(
         prices.with_set(await store.prices.all()),
         await store.prices.group_ratios(),
         await store.limits.all(),
         await store.routes.all(),
         {pair: faults[hashed] for pair, hashed in named.items() if hashed in faults},
     )
-    return build(generation, rows, adapters, settings)
+    return build(generation, rows, adapters, rules)
 
 
 async def administrator(store: Store, vault: Vault) -> Principal | None:

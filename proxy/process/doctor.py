@@ -32,7 +32,7 @@ from ..keys.vault import KEY_FILE, open_vault
 from ..prices.book import make_book
 from ..prices.table import shipped
 from ..records import ENABLED
-from ..routing.snapshot import Settings, UsableChannel, build
+from ..routing.snapshot import Rules, UsableChannel, build
 from ..store import DatabaseError, StoreError
 from ..store.open import DATABASE_FILE
 from ..store.requests import Filters
@@ -205,8 +205,8 @@ async def _contents(parts: Opened, online: bool) -> AsyncIterator[Finding]:
     yield await _database(parts)
     rows = await parts.store.channels()
     faults = await parts.store.faults.all()
-    settings = Settings(refused={(fault.channel_id, fault.key_hash): fault for fault in faults})
-    snapshot = build(0, rows, parts.plugins.adapters, settings)
+    rules = Rules(refused={(fault.channel_id, fault.key_hash): fault for fault in faults})
+    snapshot = build(0, rows, parts.plugins.adapters, rules)
     names = {row.id: f"channel {row.id} {row.name}" for row in rows}
     for number, problem in snapshot.problems.items():
         yield Finding(
@@ -240,12 +240,9 @@ async def _clock(parts: Opened, apart_s: list[int]) -> Finding:
         return Finding("clock", "warn", f"every provider's clock is {least:+} s from this machine's", advice)
     if back_s > _APART_S:
         return Finding("clock", "warn", f"it is {back_s} s before the latest request of the log", advice)
-    what = (
-        "agrees with a provider's"
-        if apart_s
-        else "goes on from the log; --online compares it with providers'"
-    )
-    return Finding("clock", "ok", what)
+    if apart_s:
+        return Finding("clock", "ok", "agrees with a provider's")
+    return Finding("clock", "ok", "goes on from the log; --online compares it with providers'")
 
 
 async def _database(parts: Opened) -> Finding:
@@ -319,13 +316,10 @@ def _why(exc: Exception, waited_s: float) -> tuple[str, str]:
         advice = "if its authority is your own, name it in upstream.ca_file; a wrong clock does this too"
         return f"its certificate is not trusted: {exc.verify_message}", advice
     if isinstance(exc, ssl.SSLError):
-        return (
-            f"no TLS there: {getattr(exc, 'reason', None) or exc}",
-            "correct the channel's base URL: perhaps http://, or another port",
-        )
-    return getattr(exc, "strerror", None) or str(
-        exc
-    ), "check the channel's base URL, and this machine's network"
+        advice = "correct the channel's base URL: perhaps http://, or another port"
+        return f"no TLS there: {getattr(exc, 'reason', None) or exc}", advice
+    what = getattr(exc, "strerror", None) or str(exc)
+    return what, "check the channel's base URL, and this machine's network"
 
 
 def _is_read_only(folder: Path) -> bool:

@@ -6,14 +6,10 @@ events at once: what a stream says is looked at every few kilobytes, silence by 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ...plugins import StreamTranslator
 from ..wire.answer import Answer
-from ..wire.frames import event_frame, event_frames
+from ..wire.frames import Passing, event_frame, event_frames
 from .tail import KEY, LOOK_BYTES, Tail
-
-Passing = Callable[[bytes], bool]
 
 
 def passing(answer: Answer, tail: Tail, translator: StreamTranslator | None) -> Passing | None:

@@ -37,11 +37,12 @@ from ...plugins import (
 )
 from ...plugins.hooks import Hooks
 from ..wire.answer import EVENT_STREAM, STREAM_FIELDS, Answer
+from ..wire.frames import Passing
 from ..wire.headers import to_client
 from .chain import Chain
 from .events import error_event, first_event
 from .packed import CODINGS, Unpacker, unpacked
-from .passing import Passing, passing
+from .passing import passing
 from .tail import Tail, Watcher
 from .whole import begins_as_json, is_cut_event, is_cut_json
 

@@ -84,7 +84,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Rules:
     """What administrators have set beside the channels. `refused` are pairs of a channel's id and a key."""
 
     prices: PriceBook = EVERYTHING_FREE
@@ -94,14 +94,14 @@ class Settings:
     refused: Mapping[tuple[int, str], KeyFault] = field(default_factory=dict)
 
 
-NO_SETTINGS = Settings()
+NO_RULES = Rules()
 
 
 def build(
     generation: int,
     rows: Iterable[ChannelRow],
     adapters: Mapping[str, Adapter],
-    settings: Settings = NO_SETTINGS,
+    rules: Rules = NO_RULES,
 ) -> Snapshot:
     """Build the routing state. A channel that cannot work is left out and reported, never an error.
 
@@ -122,10 +122,10 @@ def build(
         except ValueError as exc:
             problems[row.id] = str(exc)
             continue
-        good = tuple(key for key in member.keys if (row.id, key.key) not in settings.refused)
+        good = tuple(key for key in member.keys if (row.id, key.key) not in rules.refused)
         usable[row.id] = replace(member, channel=good[0], keys=good) if good else member
         if not good:
-            fault = settings.refused[row.id, member.keys[0].key]
+            fault = rules.refused[row.id, member.keys[0].key]
             problems[row.id] = f"its key was refused ({fault.kind}): {fault.reason}"
         if row.status == ENABLED:
             offered = [(group, model) for group in row.groups for model in row.models]
@@ -140,13 +140,13 @@ def build(
         generation,
         MappingProxyType(usable),
         MappingProxyType(by_model),
-        MappingProxyType(_stand_ins(by_model, settings.routes)),
-        MappingProxyType({name: route.mode for name, route in settings.routes.items() if route.mode}),
+        MappingProxyType(_stand_ins(by_model, rules.routes)),
+        MappingProxyType({name: route.mode for name, route in rules.routes.items() if route.mode}),
         frozenset(down.difference(by_model)),
         MappingProxyType(problems),
-        settings.prices,
-        settings.group_ratios,
-        settings.limits,
+        rules.prices,
+        rules.group_ratios,
+        rules.limits,
     )
 
 

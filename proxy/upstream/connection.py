@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from math import inf
 from typing import NamedTuple, Protocol, cast
 
@@ -17,7 +16,7 @@ import httptools
 
 from ...plugins import ErrorKind, UpstreamError, UpstreamResponse
 from ..records import NO_TIMES
-from ..wire.frames import CRLF, PREFIX, frame_at, known_frames
+from ..wire.frames import CRLF, PREFIX, Passing, frame_at, known_frames
 from ..wire.headers import field_name
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -34,11 +33,6 @@ class Origin(NamedTuple):
     host: str = ""
     port: int = 0
     proxy: str = ""
-
-
-Passing = Callable[[bytes], bool]
-"""Asked with a read that begins where a chunk and a line do: whether it takes it. It takes only whole chunks
-that end where an event does. What it does not take comes by `on_chunks` and `on_body`."""
 
 
 class Receiver(Protocol):

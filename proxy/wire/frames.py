@@ -9,6 +9,10 @@ import re
 from collections.abc import Callable
 from struct import Struct
 
+Passing = Callable[[bytes], bool]
+"""Asked with a read that begins where a chunk and a line do: whether it takes it. It takes only whole chunks
+that end where an event does; the others are looked at."""
+
 CRLF = b"\r\n"
 _LONGEST_EVENT = 4096
 """Events whose chunk is as long or longer are not looked for by their length."""
@@ -22,7 +26,6 @@ known_frames: dict[bytes, tuple[int, int]] = {}
 """By the first PREFIX bytes of a chunk what `frame_at` says of it, as far as it was asked."""
 
 _NO_FRAME = (0, 0)
-
 
 EventFrame = tuple[Callable[[bytes], tuple[bytes, ...]], tuple[bytes, ...], int]
 """What a read of one length is, if it is one chunk that ends with an event of JSON: what takes its first and

@@ -13,14 +13,14 @@ from canalgate.proxy.records import DISABLED, ChannelRow, KeyFault, ModelRoute
 from canalgate.proxy.routing.choice import Look
 from canalgate.proxy.routing.explain import explain
 from canalgate.proxy.routing.health import Health
-from canalgate.proxy.routing.snapshot import Settings, build
+from canalgate.proxy.routing.snapshot import Rules, build
 
 ADAPTERS = {"openai": OpenAIAdapter(), "demo": DemoAdapter()}
 BASE = ChannelRow(1, "openai", "c", "http://127.0.0.1:1/v1", "k", ("m",), 1)
 
 
-def lines(*rows, health=None, group="default", endpoint="chat/completions", resting=(), **settings):
-    snapshot = build(1, rows, ADAPTERS, Settings(**settings))
+def lines(*rows, health=None, group="default", endpoint="chat/completions", resting=(), **rules):
+    snapshot = build(1, rows, ADAPTERS, Rules(**rules))
     look = Look(snapshot, health or Health(5), random.Random(1), 0.0, "priority", "m")
     return explain(look, group, endpoint, rows, resting)
 

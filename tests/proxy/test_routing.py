@@ -15,7 +15,7 @@ from canalgate.proxy.prices.book import make_book
 from canalgate.proxy.records import DISABLED, ChannelRow, KeyFault, ModelRoute
 from canalgate.proxy.routing.choice import Look, candidates, pinned
 from canalgate.proxy.routing.health import Health
-from canalgate.proxy.routing.snapshot import Settings, build, chain
+from canalgate.proxy.routing.snapshot import Rules, build, chain
 
 ADAPTERS = {"openai": OpenAIAdapter(), "demo": DemoAdapter()}
 BASE = ChannelRow(1, "openai", "c", "http://127.0.0.1:1/v1", "k", ("m",), 1)
@@ -27,8 +27,8 @@ def channel(channel_id, **fields):
     return replace(BASE, id=channel_id, **fields)
 
 
-def look(rows, model="m", seed=1, mode="priority", body=None, health=None, now=NOW, **settings):
-    snapshot = build(1, rows, ADAPTERS, Settings(**settings))
+def look(rows, model="m", seed=1, mode="priority", body=None, health=None, now=NOW, **rules):
+    snapshot = build(1, rows, ADAPTERS, Rules(**rules))
     parsed = JsonBody(orjson.dumps(body)) if body is not None else None
     return Look(snapshot, health or Health(5), random.Random(seed), now, mode, model, parsed, "token:1")
 
